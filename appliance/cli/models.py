@@ -1,0 +1,112 @@
+"""``greenwave models``: bases in, everything that was made, where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.opening import open_workbench
+from appliance.cli.options import detach_option, json_option
+from appliance.cli.output import moment, narrate, print_facts, print_json, print_table
+from appliance.cli.starting import as_object, follow_and_show, model_facts
+from appliance.cli.wording import label, told
+from appliance.texts.speech import human_bytes, say
+
+
+@click.group("models", help=told("models"))
+def command() -> None:
+    """The noun."""
+
+
+@command.command("import", help=told("models import"))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help=told("option.name"))
+@click.option("--base", metavar="MODEL", help=told("option.base_of_adapter"))
+@detach_option
+@json_option
+def import_(folder: Path, name: str, base: str | None, detach: bool, as_json: bool) -> None:
+    """Bring a base model folder or an adapter in."""
+    workbench = open_workbench()
+    follow_and_show(workbench, workbench.models.start_import(folder, name, base), as_json, detach)
+
+
+@command.command("list", help=told("models list"))
+@json_option
+def list_(as_json: bool) -> None:
+    """Every model with its exam score."""
+    workbench = open_workbench()
+    models = list(workbench.models.all())
+    scores = {model.id: {score.name: score.value for score in workbench.models.scores(model.id)} for model in models}
+    if as_json:
+        print_json([{**as_object(model), "scores": scores[model.id]} for model in models])
+        return
+    rows = [
+        (one.name, one.id, label(f"kind_{one.kind}"), human_bytes(one.size), _percent(scores[one.id]), moment(one.created))
+        for one in models
+    ]
+    print_table(("model", "id", "kind", "size", "exam", "created"), rows)
+
+
+@command.command("show", help=told("models show"))
+@click.argument("model")
+@json_option
+def show(model: str, as_json: bool) -> None:
+    """One model's facts and scores."""
+    workbench = open_workbench()
+    found = workbench.models.get(model)
+    scores = {score.name: score.value for score in workbench.models.scores(found.id)}
+    if as_json:
+        print_json({**as_object(found), "scores": scores})
+        return
+    print_facts(model_facts(found))
+    if scores:
+        print_facts({f"score_{name}": f"{value:.4f}" for name, value in scores.items()})
+
+
+@command.command("lineage", help=told("models lineage"))
+@click.argument("model")
+@json_option
+def lineage(model: str, as_json: bool) -> None:
+    """What a model was made from, as a tree."""
+    tree = open_workbench().models.lineage(model)
+    if as_json:
+        print_json(tree)
+        return
+    for line in _branches(tree, "", ""):
+        click.echo(line)
+
+
+@command.command("verify", help=told("models verify"))
+@click.argument("model")
+@json_option
+def verify(model: str, as_json: bool) -> None:
+    """Compare files with the registry's checksum."""
+    verified = open_workbench().models.verify(model)
+    print_json(verified) if as_json else narrate(say("notices", "model_verified", **verified))
+
+
+@command.command("remove", help=told("models remove"))
+@click.argument("model")
+@json_option
+def remove(model: str, as_json: bool) -> None:
+    """Delete a model that nothing was made from."""
+    removed = open_workbench().models.remove(model)
+    print_json({"id": removed.id, "name": removed.name, "removed": True}) if as_json else narrate(
+        say("notices", "model_removed", name=removed.name)
+    )
+
+
+def _branches(node: dict[str, Any], lead: str, joint: str) -> list[str]:
+    role = f"{label('role_' + node['role'])}: " if node["role"] else ""
+    lines = [f"{lead}{joint}{role}{node['name']} ({label('kind_' + node['kind'])})"]
+    below = lead + {"": "", "├── ": "│   ", "└── ": "    "}[joint]
+    for index, parent in enumerate(node["parents"]):
+        lines += _branches(parent, below, "└── " if index == len(node["parents"]) - 1 else "├── ")
+    return lines
+
+
+def _percent(scores: dict[str, float]) -> str:
+    accuracy = scores.get("exam_accuracy")
+    return "" if accuracy is None else f"{accuracy:.1%}"

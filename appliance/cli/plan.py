@@ -1,0 +1,117 @@
+"""``greenwave plan``: what a training would take, before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from appliance.cli.opening import open_workbench
+from appliance.cli.options import device_option, json_option, recipe_options
+from appliance.cli.output import narrate, print_facts, print_json, print_table
+from appliance.cli.wording import label, told
+from appliance.domain.methods import METHODS
+from appliance.domain.plan import TrainingPlan, does_not_fit
+from appliance.domain.preset_fitting import FittedPreset
+from appliance.domain.recipe import Recipe
+from appliance.services.recipes import compose_recipe
+from appliance.services.workbench import Workbench
+from appliance.texts.speech import human_bytes, human_duration, say
+
+_BAR = 30
+
+
+@click.command("plan", help=told("plan"))
+@click.option("--base", required=True, metavar="MODEL", help=told("option.base"))
+@click.option("--dataset", required=True, help=told("option.dataset"))
+@recipe_options
+@device_option
+@click.option("--no-calibration", is_flag=True, help=told("option.no_calibration"))
+@json_option
+def command(
+    base: str,
+    dataset: str,
+    preset: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    device: Literal["auto", "cpu", "cuda"],
+    no_calibration: bool,
+    as_json: bool,
+) -> None:
+    """Show the plan; end with 4 if it does not fit."""
+    workbench = open_workbench()
+    recipe = recipe_for(workbench, base, dataset, preset, recipe_file, assignments, device)
+    plan = workbench.plans.plan(base, dataset, recipe, device, calibrate=not no_calibration)
+    if as_json:
+        print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total})
+    else:
+        _show(plan)
+    if not plan.fits:
+        raise does_not_fit(plan)
+
+
+def recipe_for(
+    workbench: Workbench,
+    base: str,
+    dataset: str,
+    preset: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+    device: Literal["auto", "cpu", "cuda"],
+) -> Recipe:
+    """The recipe of all sources, a preset fitted to this machine; what was fitted is told on standard error."""
+    if preset is None:
+        return compose_recipe(None, file, assignments)
+    fitted = workbench.plans.fitted_preset(preset, base, dataset, device)
+    _tell_fitted(preset, fitted)
+    return compose_recipe(preset, file, assignments, fitted=fitted.layer)
+
+
+def _tell_fitted(preset: str, fitted: FittedPreset) -> None:
+    for choice in fitted.choices:
+        reason = say("reasons", choice.reason, **choice.parameters)
+        narrate(say("notices", "preset_fitted", preset=preset, field=f"training.{choice.field}", value=choice.value, reason=reason))
+
+
+def _show(plan: TrainingPlan) -> None:
+    rows, memory = plan.rows, plan.memory
+    unknown = label("not_measured")
+    print_facts(
+        {
+            "method": METHODS[plan.method].title,
+            "device": f"{plan.room.name}, {human_bytes(plan.room.free)} {label('free')}",
+            "memory": human_bytes(memory.total),
+            "checkpointing": say("notices", "blocks_recomputed", recomputed=plan.recomputed, blocks=plan.blocks),
+            "trained_parameters": f"{plan.trained:,} ({plan.share:.2%})",
+            "disk": say("notices", "plan_disk", checkpoints=plan.checkpoint_bytes, result=plan.result_bytes),
+            "rows": say("notices", "plan_rows", rows=rows.rows, too_long=rows.too_long, untrained=rows.untrained),
+            "tokens_per_step": f"{rows.tokens_per_step:,}",
+            "steps": f"{rows.steps:,}",
+            "tokens_per_second": f"{plan.tokens_per_second:,.0f}" if plan.tokens_per_second else unknown,
+            "duration": human_duration(plan.seconds) if plan.seconds else unknown,
+        }
+    )
+    click.echo()
+    print_table(("memory_part", "size"), [(label(f"memory_{name}"), human_bytes(size)) for name, size in memory.parts().items() if size])
+    click.echo()
+    most = max((count for _, count in rows.histogram), default=0)
+    bars = [(f"≤ {length:,}", f"{count:,}", "█" * round(_BAR * count / most)) for length, count in rows.histogram if count]
+    print_table(("tokens", "rows", "length_distribution"), bars)
+    click.echo()
+    print_table(("method", "memory", "fits", "trained_parameters", "tokens_per_second", "duration"), _methods(plan))
+
+
+def _methods(plan: TrainingPlan) -> list[tuple[str, ...]]:
+    return [
+        (
+            METHODS[cost.method].title,
+            human_bytes(cost.memory),
+            label("yes") if cost.fits else label("no"),
+            f"{cost.trained:,} ({cost.share:.2%})",
+            f"{cost.tokens_per_second:,.0f}" if cost.tokens_per_second else label("not_measured"),
+            human_duration(cost.seconds) if cost.seconds else label("not_measured"),
+        )
+        for cost in plan.methods
+    ]

@@ -1,0 +1,235 @@
+"""How much memory a training takes, by part, from the base's config and the recipe alone: pure arithmetic, no library.
+
+The formulas count what torch keeps for the backward pass of a Llama-like block with peft's adapters in it (found by hooking every tensor
+that is saved, transformers 5.23 and peft 0.21), the NF4 storage of bitsandbytes, and what the optimizers remember. All sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from appliance.domain.families.decoder import EMBEDDING, HEAD, embeddings_are_tied, head_size, key_value_heads, required
+from appliance.domain.family import BLOCK_PREFIX, Config, Family
+from appliance.domain.methods import METHODS
+from appliance.domain.recipe import TrainingRecipe
+
+NF4_BYTES = 0.5 + (1 + 4 / 256) / 64
+"""Of one weight: four bits, one byte of scale for 64 weights, four bytes of scale for 256 scales (Dettmers et al. 2023)."""
+LOGITS_AT_ONCE = 1024
+"""Trained tokens whose logits exist together, as in ``stages/language_model/loss.py``."""
+
+CPU_LIBRARIES = 440_000_000
+"""Resident in a process that has imported torch, transformers, peft and bitsandbytes; measured, torch 2.13 without CUDA."""
+GPU_CONTEXT = 600_000_000
+"""What CUDA's context and the libraries' work spaces take of a GPU beside torch's own tensors; not measured here."""
+HEAP_CHUNK = 32 << 20
+"""glibc takes larger pieces from the system and gives them back at once; smaller ones leave holes."""
+HEAP_WASTE = 1.0
+"""Holes in the heap for each byte of activations in small pieces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseShape:
+    """A base as far as memory and time are concerned."""
+
+    hidden: int
+    inner: int
+    query: int
+    """Width of all query heads together."""
+    key: int
+    """Width of all key heads together; values are as wide."""
+    blocks: int
+    vocabulary: int
+    tied: bool
+    linear: dict[str, tuple[int, int]]
+    """Linear layers of one block by their last name: (rows, columns)."""
+    parameters: int
+    """Of the whole base."""
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights of all linear layers of all blocks: what NF4 stores."""
+        return self.blocks * sum(rows * columns for rows, columns in self.linear.values())
+
+    @property
+    def outer_parameters(self) -> int:
+        """Embedding, and the head where it is one of its own."""
+        return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a training is to compute and what is free there."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str
+    free: int
+    """Bytes that a new process may take."""
+    total: int
+    half_precision: bool = False
+    """Weights that are not quantized and arithmetic are bfloat16."""
+
+    @property
+    def item(self) -> int:
+        """Bytes of a number in arithmetic."""
+        return 2 if self.half_precision else 4
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest micro-batch of a training."""
+
+    tokens: int
+    """With padding where rows are padded."""
+    trained: int
+    longest: int
+    """Tokens of its longest row."""
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes by part; ``total`` is the peak."""
+
+    weights: int
+    """Linear layers, quantized or not, and norms."""
+    embeddings: int
+    """Embedding and head."""
+    adapter: int
+    """Trained numbers beside the base."""
+    gradients: int
+    optimizer: int
+    activations: int
+    """Kept for the backward pass, and the work of the block that is at it."""
+    logits: int
+    framework: int
+    """Libraries, or the GPU's context."""
+    overhead: int = 0
+    """Holes in the heap."""
+
+    @property
+    def total(self) -> int:
+        """The peak while training."""
+        return sum(getattr(self, name) for name in self.__struct_fields__)
+
+    def parts(self) -> dict[str, int]:
+        """Bytes by the part's name, in the order of a table."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+def shape_of(family: Family, config: Config) -> BaseShape:
+    """What memory depends on, read from a base's config."""
+    tensors = family.tensors(config)
+    linear = {}
+    for name in tensors:
+        if name.startswith(f"{BLOCK_PREFIX}0.") and name.endswith(".weight"):
+            module = name.split(".")[-2]
+            if module in family.linear_modules:
+                rows, columns = tensors[name]
+                linear[module] = (rows, columns)
+    head, blocks = head_size(config), required(config, "num_hidden_layers")
+    return BaseShape(
+        hidden=required(config, "hidden_size"),
+        inner=required(config, "intermediate_size"),
+        query=required(config, "num_attention_heads") * head,
+        key=key_value_heads(config) * head,
+        blocks=blocks,
+        vocabulary=tensors[EMBEDDING][0],
+        tied=embeddings_are_tied(config) or HEAD not in tensors,
+        linear=linear,
+        parameters=sum(math.prod(shape) for shape in tensors.values()),
+    )
+
+
+def trained_parameters(shape: BaseShape, family: Family, recipe: TrainingRecipe) -> int:
+    """How many numbers a recipe trains."""
+    method = METHODS[recipe.method]
+    if method.whole_model:
+        return shape.parameters
+    if method.low_rank:
+        layers = [shape.linear[name] for name in family.linear_set(recipe.targets)]
+        lengths = sum(rows for rows, _ in layers) if recipe.method == "dora" else 0
+        return shape.blocks * (recipe.rank * sum(rows + columns for rows, columns in layers) + lengths)
+    if recipe.method == "ia3":
+        return shape.blocks * (2 * shape.key + shape.inner)
+    width = shape.blocks * 2 * shape.key if recipe.method == "prefix" else shape.hidden
+    return recipe.virtual_tokens * width
+
+
+def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room, load: Load, recomputed: int) -> Memory:
+    """The parts of a training's peak when ``recomputed`` of the blocks recompute their activations."""
+    method = METHODS[recipe.method]
+    trained = trained_parameters(shape, family, recipe)
+    item = 4 if method.whole_model else room.item
+    linear, outer = shape.linear_parameters, shape.outer_parameters
+    rest = shape.parameters - linear - outer
+    adapter = 0 if method.whole_model else 4 * trained
+    activations = _activations(shape, family, recipe, room, load, recomputed)
+    logits = _logits(shape, room, load)
+    on_cpu = room.kind == "cpu"
+    return Memory(
+        weights=int(linear * (NF4_BYTES if method.quantizes_base else item)) + rest * item,
+        embeddings=outer * item,
+        adapter=adapter,
+        gradients=4 * trained,
+        # AdamW keeps two averages; on a GPU they are one byte each with a scale for 256 of them.
+        optimizer=8 * trained if on_cpu else int(2.04 * trained),
+        activations=activations,
+        logits=logits,
+        framework=CPU_LIBRARIES if on_cpu else GPU_CONTEXT,
+        overhead=_heap_holes(shape, room, load, activations + logits) if on_cpu else 0,
+    )
+
+
+def recomputed_blocks(blocks: int, every: int) -> int:
+    """How many of the blocks recompute when every ``every``-th does, the first among them; 0 for none."""
+    return -(-blocks // every) if every else 0
+
+
+def kept_per_token(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room) -> int:
+    """Bytes that one block keeps of one token for its backward pass, when it recomputes nothing."""
+    method, item = METHODS[recipe.method], room.item
+    # Inputs of the two norms, in float32 whatever the arithmetic; query, key, value and result of attention; gate, its silu, up.
+    kept = 2 * shape.hidden * 4 + (2 * shape.query + 2 * shape.key + 3 * shape.inner) * item
+    if method.low_rank:
+        targets = family.linear_set(recipe.targets)
+        kept += _inputs_of_adapters(shape, targets, recipe, room) + len(targets) * recipe.rank * item
+        if recipe.method == "dora":
+            kept += sum(shape.linear[name][0] for name in targets) * item
+    elif method.whole_model:
+        kept += (2 * shape.hidden + shape.query + shape.inner) * item
+    elif recipe.method == "ia3":
+        kept += (2 * shape.key + shape.inner) * item
+    return kept
+
+
+def _inputs_of_adapters(shape: BaseShape, targets: tuple[str, ...], recipe: TrainingRecipe, room: Room) -> int:
+    """Bytes of the inputs that the adapters' first halves keep of one token, and of the masks of dropout."""
+    columns = sum(shape.linear[name][1] for name in targets)
+    if recipe.dropout:
+        # Every layer drops on its own. The CPU keeps the mask as numbers, a GPU as bytes.
+        return columns * (2 * room.item if room.kind == "cpu" else room.item + 1)
+    # Layers that read the same input share it: q, k and v; gate and up.
+    readers = {"q_proj": "attention", "k_proj": "attention", "v_proj": "attention", "gate_proj": "mlp", "up_proj": "mlp"}
+    return sum({readers.get(name, name): shape.linear[name][1] for name in targets}.values()) * room.item
+
+
+def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room, load: Load, recomputed: int) -> int:
+    tokens = load.tokens + (recipe.virtual_tokens if METHODS[recipe.method].in_prompt else 0)
+    whole = kept_per_token(shape, family, recipe, room) * tokens
+    entry = shape.hidden * room.item * tokens
+    at_work = whole if recomputed else 0
+    # The gradients of the widest values of a block, and the widest weight as it was before NF4.
+    gradients = 3 * shape.inner * room.item * tokens
+    weight = max(rows * columns for rows, columns in shape.linear.values()) * room.item
+    return (shape.blocks - recomputed) * whole + recomputed * entry + at_work + gradients + weight + 3 * entry
+
+
+def _logits(shape: BaseShape, room: Room, load: Load) -> int:
+    """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came."""
+    return min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+
+
+def _heap_holes(shape: BaseShape, room: Room, load: Load, working: int) -> int:
+    small = load.tokens * shape.inner * room.item < HEAP_CHUNK
+    return int(HEAP_WASTE * working) if small else 0

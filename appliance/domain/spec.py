@@ -1,0 +1,168 @@
+"""What a stage is asked to do: one frozen structure per stage, JSON on its way to the worker.
+
+All paths are absolute. A stage writes beside the final place and renames; ``output`` is the final place and does not exist before.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, SplitRecipe, TrainingRecipe
+
+
+class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all specifications share."""
+
+
+class AdoptSpec(Spec, frozen=True, kw_only=True):
+    """Bring a model in: screen it, copy it, publish it."""
+
+    source: str
+    """A base's folder (config, tokenizer, safetensors), a peft adapter's folder, or one ``.gguf`` file."""
+    base: str = ""
+    """Folder of the base that an adapter belongs to; empty for anything but an adapter."""
+    output: str
+    """The new folder, or the new ``.gguf`` file."""
+    check: bool = True
+    """Load a GGUF file in a child process and let it answer before it is published."""
+
+
+class IngestSpec(Spec, frozen=True, kw_only=True):
+    """Read one foreign file into conversations."""
+
+    source: str
+    output: str
+    """Folder of the new dataset."""
+    format: str = "auto"
+    """Name of an importer, or ``auto`` to recognise it by content."""
+    columns: dict[str, str] = {}
+    """For tables: our field (``instruction``, ``input``, ``output``, ``system``) → the file's column."""
+    encoding: str = "auto"
+
+
+class CleanSpec(Spec, frozen=True, kw_only=True):
+    """Normalise rows and drop duplicates and rows of a length nobody can use."""
+
+    rows: str
+    """The parent's ``rows.jsonl``."""
+    output: str
+    recipe: CleaningRecipe = CleaningRecipe()
+
+
+class SplitSpec(Spec, frozen=True, kw_only=True):
+    """Divide rows into training and validation by their content hash."""
+
+    rows: str
+    train_output: str
+    validation_output: str
+    recipe: SplitRecipe = SplitRecipe()
+
+
+class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rows of another dataset that are trained beside a dataset's own, as a rule general ones, against forgetting."""
+
+    name: str
+    """Of the dataset, for the record."""
+    rows: str
+    """Path of its ``rows.jsonl``."""
+    share: float
+    """Of all rows that an epoch sees, between 0 and 1."""
+
+
+class TrainSpec(Spec, frozen=True, kw_only=True):
+    """Train an adapter on a base."""
+
+    base: str
+    """Folder of safetensors."""
+    train_rows: str
+    validation_rows: str
+    """Path of a ``rows.jsonl``, or an empty string for none."""
+    mixed: tuple[MixedRows, ...] = ()
+    general_rows: str = ""
+    """Path of a ``rows.jsonl`` whose loss tells what is forgotten; empty for none. It is never trained."""
+    terms: tuple[str, ...] = ()
+    """Words that become tokens of their own, unless they are already."""
+    output: str
+    """Folder of the new adapter."""
+    checkpoints: str
+    """Folder for checkpoints; the newest verified one is resumed from."""
+    cache: str = ""
+    """Folder for what other trainings can use again, such as tokenized rows; empty for none."""
+    recipe: TrainingRecipe = TrainingRecipe()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class EstimateSpec(Spec, frozen=True, kw_only=True):
+    """Plan a training: memory, disk, steps and time, before anything is loaded."""
+
+    base: str
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    share: float = 1.0
+    """Of the rows that will be trained, for a dataset that is split first."""
+    recipe: TrainingRecipe = TrainingRecipe()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cache: str = ""
+    """Folder for what trainings can use again, such as tokenized rows; empty for none."""
+    calibrate: bool = True
+    """Measure one block of the base for the time."""
+    compare: bool = False
+    """Every method side by side, not the recipe's alone."""
+
+
+class EvaluateSpec(Spec, frozen=True, kw_only=True):
+    """Examine one model: a base, a base with its adapter, or a GGUF file."""
+
+    base: str = ""
+    adapter: str = ""
+    gguf: str = ""
+    quantized_base: bool = False
+    """Load the base as NF4, as it was while the adapter was trained."""
+    rows: str = ""
+    """Held-out conversations for loss and perplexity; empty for none."""
+    exam: str = ""
+    """Questions with required keywords; empty for none."""
+    output: str
+    """The report, a JSON file."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    max_length: int = 1024
+    """Longest row in tokens; longer ones are counted and left out."""
+    measure_merge: bool = False
+    """Measure an adapter's loss on the original base and on its NF4 weights: what either way of merging would give."""
+    cache: str = ""
+    """Folder for what other trainings and examinations can use again; empty for none."""
+
+
+ExportForm = Literal["gguf", "merged", "adapter"]
+"""One file to be served, a folder of safetensors, or the adapter alone as a GGUF file that is used with the base's own."""
+
+
+class ExportSpec(Spec, frozen=True, kw_only=True):
+    """Merge an adapter into its base and write it as one GGUF file or as a folder of safetensors."""
+
+    base: str
+    adapter: str = ""
+    """Folder of a peft adapter; empty to export the base itself."""
+    output: str
+    """The ``.gguf`` file, or with ``form = "merged"`` the folder."""
+    quantized_base: bool = False
+    """Whether the adapter was trained on the base's NF4 weights."""
+    form: ExportForm = "gguf"
+    name: str = ""
+    """Goes into the metadata as ``general.name``."""
+    recipe: ExportRecipe = ExportRecipe()
+    check: bool = True
+    validation_rows: str = ""
+    """A ``rows.jsonl`` on which the quantized model is compared with full precision; empty for none."""
+    importance_rows: str = ""
+    """A ``rows.jsonl`` that the importance matrix is computed from; empty for none."""
+    importance_name: str = "conversations"
+    """What the matrix says it was computed from."""
+
+
+class ProbeSpec(Spec, frozen=True, kw_only=True):
+    """See whether the heavy libraries work on this machine."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"

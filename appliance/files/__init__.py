@@ -1,0 +1,1 @@
+"""Files that survive: publishing in one step, checksums, free space. Knows no noun but paths."""

@@ -1,0 +1,1 @@
+"""Child processes: started, watched, stopped, and how they ended."""

@@ -1,0 +1,31 @@
+"""Which stages there are: their names as strings, so that nothing heavy is imported by those who only start them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.domain import spec
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One stage."""
+
+    module: str
+    """Module with ``run(spec, emit)``."""
+    spec: type[spec.Spec]
+    heavy: bool = False
+    """Uses so much memory or GPU that only one such stage may run at a time."""
+
+
+STAGES: dict[str, StageEntry] = {
+    "adopt": StageEntry("appliance.stages.adopt", spec.AdoptSpec),
+    "ingest": StageEntry("appliance.stages.ingest", spec.IngestSpec),
+    "clean": StageEntry("appliance.stages.clean", spec.CleanSpec),
+    "split": StageEntry("appliance.stages.split", spec.SplitSpec),
+    "train": StageEntry("appliance.stages.train", spec.TrainSpec, heavy=True),
+    "evaluate": StageEntry("appliance.stages.evaluate", spec.EvaluateSpec, heavy=True),
+    "estimate": StageEntry("appliance.stages.estimate", spec.EstimateSpec),
+    "probe": StageEntry("appliance.stages.probe", spec.ProbeSpec),
+    "export": StageEntry("appliance.stages.export", spec.ExportSpec, heavy=True),
+}

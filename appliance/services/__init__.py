@@ -1,0 +1,1 @@
+"""Services: the verbs. Front ends call these and nothing below them."""

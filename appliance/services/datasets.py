@@ -1,0 +1,150 @@
+"""Datasets: brought in, cleaned, split, looked at, removed."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.domain.conversation import Conversation, from_json
+from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.home import Home
+from appliance.domain.recipe import CleaningRecipe, Recipe, SplitRecipe
+from appliance.domain.run import Run
+from appliance.services.names import free_stem
+from appliance.services.planning import DatasetRef
+from appliance.services.runs import RunService
+from appliance.services.uses import require_unused
+from appliance.store.store import Store
+
+SPLIT_SUFFIXES = ("-train", "-validation")
+
+
+class DatasetService:
+    """What front ends do with datasets."""
+
+    def __init__(self, store: Store, home: Home, runs: RunService) -> None:
+        self._store = store
+        self._home = home
+        self._runs = runs
+
+    def start_import(self, source: Path, name: str, **choices: Any) -> Run:
+        """Start reading a foreign file; ``choices`` are those of ``IngestSpec``. Raises ``source_missing`` or ``source_is_folder``."""
+        require_file(source)
+        run_id, plan = self._runs.new_plan()
+        plan.ingest(source.absolute(), name, **choices)
+        return self._runs.start(run_id, f"import-{name}", plan)
+
+    def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe) -> Run:
+        """Start cleaning a dataset into a new one, called ``KEY-clean`` unless named."""
+        parent = self.get(key)
+        name = name or free_stem(self._store, f"{parent.name}-clean")
+        run_id, plan = self._runs.new_plan()
+        plan.clean(DatasetRef.of(parent), name, recipe)
+        return self._runs.start(run_id, f"clean-{name}", plan, Recipe(cleaning=recipe))
+
+    def start_split(self, key: str, name: str | None, recipe: SplitRecipe) -> Run:
+        """Start dividing a dataset into ``NAME-train`` and ``NAME-validation``."""
+        parent = self.get(key)
+        name = name or free_stem(self._store, parent.name, SPLIT_SUFFIXES)
+        run_id, plan = self._runs.new_plan()
+        plan.split(DatasetRef.of(parent), split_names(name), recipe)
+        return self._runs.start(run_id, f"split-{name}", plan, Recipe(split=recipe))
+
+    def get(self, key: str) -> Dataset:
+        """The dataset with this id or name; raises ``dataset_unknown``."""
+        dataset = self._store.datasets.find(key)
+        if dataset is None:
+            raise ApplianceError("dataset_unknown", ExitCode.USAGE, name=key)
+        return dataset
+
+    def all(self) -> Iterator[Dataset]:
+        """Every dataset, oldest first."""
+        return self._store.datasets.all()
+
+    def made_by(self, run_id: str) -> list[Dataset]:
+        """Datasets that a run has published."""
+        return [dataset for dataset in self._store.datasets.all() if dataset.run_id == run_id]
+
+    def rows(self, key: str, limit: int | None = None, skip: int = 0) -> Iterator[Conversation]:
+        """Rows of a dataset, read as they are asked for. Raises ``rows_missing``."""
+        with _rows_file(self.get(key)).open("rb") as lines:
+            yield from map(from_json, islice(lines, skip, None if limit is None else skip + limit))
+
+    def rejected(self, key: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Rows that were not accepted, each with line and reason."""
+        listing = Path(self.get(key).path) / REJECTED_FILE
+        if listing.exists():
+            with listing.open("rb") as lines:
+                yield from map(msgspec.json.decode, islice(lines, limit))
+
+    def validation_of(self, dataset: Dataset) -> Dataset | None:
+        """The other side of the split that made this training set, if a split made it."""
+        siblings = self.made_by(dataset.run_id) if dataset.run_id else []
+        sources = set(self._store.lineage.parents_of(dataset.id))
+        for sibling in siblings:
+            same_source = {edge.parent for edge in self._store.lineage.parents_of(sibling.id)} == {edge.parent for edge in sources}
+            if sibling.id != dataset.id and same_source and sources and sibling.facts.get("side") == "validation":
+                return sibling
+        return None
+
+    def copy_rows(self, key: str, target: Path) -> Dataset:
+        """Write a dataset's rows to a file of the user's as JSON lines with ``messages``.
+
+        Raises ``rows_missing``, ``target_exists`` or ``target_not_writable``; a file that did not become whole is removed.
+        """
+        dataset = self.get(key)
+        rows = _rows_file(dataset)
+        try:
+            with rows.open("rb") as reading, target.open("xb") as writing:
+                try:
+                    shutil.copyfileobj(reading, writing, 1 << 20)
+                except BaseException:
+                    target.unlink()
+                    raise
+        except FileExistsError:
+            raise ApplianceError("target_exists", ExitCode.USAGE, path=str(target)) from None
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            exit_code = ExitCode.NO_ROOM if full else ExitCode.USAGE
+            raise ApplianceError("target_not_writable", exit_code, path=str(target), reason=error.strerror or "") from error
+        return dataset
+
+    def remove(self, key: str) -> Dataset:
+        """Delete a dataset's row and files. Raises ``still_needed`` or ``in_use``."""
+        dataset = self.get(key)
+        folder = self._home.artefact("dataset", dataset.id)
+        with self._store.transaction():
+            require_unused(self._store, dataset.id, dataset.name, folder)
+            # Row before files: an announced dataset always has its files.
+            self._store.datasets.remove(dataset.id)
+        shutil.rmtree(folder, ignore_errors=True)
+        return dataset
+
+
+def split_names(stem: str) -> tuple[str, str]:
+    """What the two sides of a split are called."""
+    return stem + SPLIT_SUFFIXES[0], stem + SPLIT_SUFFIXES[1]
+
+
+def require_file(source: Path) -> None:
+    """Raise ``source_missing`` or ``source_is_folder`` unless this is a file that can be read."""
+    try:
+        source.open("rb").close()
+    except IsADirectoryError:
+        raise ApplianceError("source_is_folder", ExitCode.BAD_DATA, path=str(source)) from None
+    except OSError as error:
+        raise ApplianceError("source_missing", ExitCode.BAD_DATA, path=str(source), reason=error.strerror or "") from error
+
+
+def _rows_file(dataset: Dataset) -> Path:
+    rows = Path(dataset.path) / ROWS_FILE
+    if not rows.is_file():
+        raise ApplianceError("rows_missing", ExitCode.BAD_DATA, path=str(rows))
+    return rows

@@ -1,0 +1,109 @@
+"""Plans of trainings: what one would take on this machine, and presets fitted to it. Nothing is loaded, nothing is written down."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from appliance.domain.dataset import ROWS_FILE
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.event import Event, Notice
+from appliance.domain.families import family_of
+from appliance.domain.home import Home
+from appliance.domain.memory import Room, shape_of
+from appliance.domain.plan import TrainingPlan
+from appliance.domain.preset_fitting import FittedPreset, fit_preset
+from appliance.domain.presets import PRESETS
+from appliance.domain.recipe import Recipe
+from appliance.domain.spec import EstimateSpec
+from appliance.files.base_screening import read_json_object
+from appliance.processes.room import host_memory
+from appliance.running.direct import stage_events
+from appliance.services.datasets import DatasetService
+from appliance.services.models import ModelService
+from appliance.services.planning import Device
+
+_BFLOAT16_SINCE = 8.0
+"""Compute capability of the first NVIDIA GPUs that compute in bfloat16."""
+_MIB = 1 << 20
+_PATIENCE = 600.0
+"""Seconds in which a large base's block must have been measured."""
+
+
+class PlanService:
+    """What front ends ask before a training."""
+
+    def __init__(self, home: Home, datasets: DatasetService, models: ModelService) -> None:
+        self._home = home
+        self._datasets = datasets
+        self._models = models
+
+    def plan(
+        self,
+        base: str,
+        dataset: str,
+        recipe: Recipe,
+        device: Device = "auto",
+        *,
+        calibrate: bool = True,
+        tell: Callable[[Event], None] = lambda _event: None,
+    ) -> TrainingPlan:
+        """The plan of a training, with all methods side by side; a dataset that was not split yet counts without its validation rows."""
+        rows = self._datasets.get(dataset)
+        split = rows.facts.get("side") == "train" or self._datasets.validation_of(rows) is not None
+        spec = EstimateSpec(
+            base=str(self._folder(base)),
+            rows=str(Path(rows.path) / ROWS_FILE),
+            share=1.0 if split else 1.0 - recipe.split.validation_share,
+            recipe=recipe.training,
+            device=device,
+            cache=str(self._home.cache),
+            calibrate=calibrate,
+            compare=True,
+        )
+        found: TrainingPlan | None = None
+        for event in stage_events("estimate", spec, _PATIENCE):
+            if isinstance(event, Notice) and event.code == "plan_ready":
+                found = msgspec.convert(event.parameters, TrainingPlan)
+            else:
+                tell(event)
+        if found is None:
+            raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="estimate", role="plan")
+        return found
+
+    def fitted_preset(self, name: str, base: str, dataset: str, device: Device = "auto") -> FittedPreset:
+        """A preset for this base, these rows and this machine. Raises ``preset_unknown``."""
+        if name not in PRESETS:
+            raise ApplianceError("preset_unknown", ExitCode.USAGE, preset=name, known=", ".join(PRESETS))
+        config = read_json_object(self._folder(base) / "config.json")
+        family = family_of(config)
+        rows = self._datasets.get(dataset).counts["rows"]
+        return fit_preset(name, shape_of(family, config), family, detected_room(device), rows)
+
+    def _folder(self, base: str) -> Path:
+        model = self._models.get(base)
+        if model.kind not in ("base", "merged"):
+            raise ApplianceError("model_kind_unfit", ExitCode.USAGE, name=model.name, kind=model.kind, kinds="base, merged")
+        return Path(model.path)
+
+
+def detected_room(device: Device = "auto") -> Room:
+    """The device that a training would take and what is free there, found without any heavy library."""
+    if device != "cpu" and (gpu := _first_gpu()) is not None:
+        return gpu
+    free, total = host_memory()
+    return Room(kind="cpu", name="CPU", free=free, total=total)
+
+
+def _first_gpu() -> Room | None:
+    query = ["nvidia-smi", "--query-gpu=name,memory.free,memory.total,compute_cap", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
+        name, free, total, capability = (part.strip() for part in told[0].rsplit(",", 3))
+        half = float(capability) >= _BFLOAT16_SINCE
+        return Room(kind="cuda", name=name, free=int(free) * _MIB, total=int(total) * _MIB, half_precision=half)
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+        return None

@@ -1,0 +1,33 @@
+"""The workbench: every service over one home and one store."""
+
+from __future__ import annotations
+
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.home import Home
+from appliance.services.datasets import DatasetService
+from appliance.services.models import ModelService
+from appliance.services.plans import PlanService
+from appliance.services.runs import RunService
+from appliance.store.store import Store
+
+
+class Workbench:
+    """What a front end holds; one per thread."""
+
+    def __init__(self, home: Home | None = None) -> None:
+        self.home = home or find_home()
+        self.store = Store(self.home.root)
+        self.runs = RunService(self.store, self.home)
+        self.datasets = DatasetService(self.store, self.home, self.runs)
+        self.models = ModelService(self.store, self.home, self.runs, self.datasets)
+        self.plans = PlanService(self.home, self.datasets, self.models)
+        # A run whose conductor died while nobody watched is recognised before anything else is shown.
+        self.lost_runs = self.runs.recognise_lost()
+
+
+def find_home() -> Home:
+    """Where everything lies; raises ``home_unknown`` for a user without a home folder who has not named another one."""
+    try:
+        return Home.from_environment()
+    except RuntimeError as error:
+        raise ApplianceError("home_unknown", ExitCode.USAGE, reason=str(error)) from error

@@ -1,0 +1,55 @@
+"""Which of a file's columns (or a JSON row's keys) is which of our fields: as the operator says, else by well-known names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from appliance.domain.dataset import printable
+from appliance.domain.errors import ApplianceError, ExitCode
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "instruction": (
+        "instruction", "question", "prompt", "query", "指令", "问题", "提问", "问", "用户问题", "咨询内容", "标题", "title",
+    ),
+    "input": ("input", "context", "输入", "补充", "补充说明", "背景", "上下文"),
+    "output": (
+        "output", "answer", "response", "completion", "reply", "回答", "答案", "答复", "答", "输出", "回复", "答复内容", "内容", "content",
+    ),
+    "system": ("system", "system_prompt", "系统", "系统提示", "系统提示词"),
+}  # fmt: skip
+"""Our field → names that mean it, the likeliest first; compared without regard to case and surrounding white space."""
+
+REQUIRED = ("instruction", "output")
+"""Without these no row can be made."""
+
+
+def require_fields(asked: Mapping[str, str]) -> None:
+    """Raise ``field_unknown`` for a field of ours that does not exist."""
+    for field in asked:
+        if field not in FIELDS:
+            raise ApplianceError("field_unknown", ExitCode.USAGE, field=printable(field), known=", ".join(FIELDS))
+
+
+def mapped(existing: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """``{our field: the file's column}``. What is asked for wins; the rest is guessed by name.
+
+    Raises ``column_missing`` for a column that the file does not have, and ``columns_unrecognised`` when question or answer is not found.
+    """
+    shown = printable(", ".join(existing) or "-")
+    for column in asked.values():
+        if column not in existing:
+            raise ApplianceError("column_missing", column=printable(column), existing=shown)
+    found = {field: asked.get(field) or _guess(field, existing, asked) for field in FIELDS}
+    if any(found[field] is None for field in REQUIRED):
+        raise ApplianceError("columns_unrecognised", existing=shown)
+    return {field: column for field, column in found.items() if column is not None}
+
+
+def fit(existing: Sequence[str], asked: Mapping[str, str]) -> bool:
+    """Whether question and answer are named or can be guessed."""
+    return all(field in asked or _guess(field, existing, asked) is not None for field in REQUIRED)
+
+
+def _guess(field: str, existing: Sequence[str], asked: Mapping[str, str]) -> str | None:
+    free = {column.strip().casefold(): column for column in reversed(existing) if column not in asked.values()}
+    return next((free[name] for name in FIELDS[field] if name in free), None)

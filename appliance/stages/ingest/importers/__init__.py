@@ -1,0 +1,48 @@
+"""The importers: one file and one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from appliance.domain.dataset import printable
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.stages.ingest import columns, records
+from appliance.stages.ingest.importers import alpaca, csv_table, messages, preference, sharegpt
+from appliance.stages.ingest.importers.importer import Importer
+from appliance.stages.ingest.source import Source
+
+IMPORTERS: tuple[Importer, ...] = (
+    preference.IMPORTER,
+    sharegpt.IMPORTER,
+    messages.IMPORTER,
+    alpaca.IMPORTER,
+    csv_table.IMPORTER,
+)
+"""In this order a file is offered to them; of two that recognise equally many rows the first gets it."""
+
+
+def choose(source: Source, asked: str, asked_columns: Mapping[str, str]) -> Importer:
+    """The importer called ``asked``, or for ``auto`` the one that recognises most of the file's first rows.
+
+    Raises ``importer_unknown``, ``field_unknown``, or what says best why nothing recognises the file.
+    """
+    columns.require_fields(asked_columns)
+    if asked != "auto":
+        named = {importer.name: importer for importer in IMPORTERS}
+        if asked not in named:
+            raise ApplianceError("importer_unknown", ExitCode.USAGE, format=asked, known=", ".join(named))
+        return named[asked]
+    recognised = {importer.name: importer.recognise(source, asked_columns) for importer in IMPORTERS}
+    best = max(IMPORTERS, key=lambda importer: recognised[importer.name])
+    if not recognised[best.name]:
+        raise _unrecognised(source)
+    return best
+
+
+def _unrecognised(source: Source) -> ApplianceError:
+    container, sample = records.container_of(source), records.sample_of(source)
+    if sample:
+        keys = dict.fromkeys(key for record in sample for key in record)
+        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"))
+    code = {"list": "json_list_without_objects", "lines": "json_not_rows", "other": "format_unknown"}[container]
+    return ApplianceError(code, name=source.name)

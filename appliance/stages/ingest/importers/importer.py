@@ -1,0 +1,32 @@
+"""What an importer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from appliance.domain.conversation import Conversation
+from appliance.domain.dataset import Rejected
+from appliance.stages.ingest.source import Source
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file that is being read."""
+
+    rows: Iterator[Conversation | Rejected]
+    """Every row of the file, in its order."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """``{our field: the file's column}`` as it was asked for or guessed, for forms that have columns."""
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Reads one form of training rows."""
+
+    name: str
+    """What ``format`` calls it."""
+    recognise: Callable[[Source, Mapping[str, str]], int]
+    """How many of the file's first rows look like rows of this form; 0 for a file of another form. The mapping is what was asked for."""
+    read: Callable[[Source, Mapping[str, str]], Reading]
+    """Begins to read a file; the mapping is what was asked for. Raises an ApplianceError for a file that cannot be read as this form."""

@@ -1,0 +1,104 @@
+"""Where a model computes: the device, its arithmetic and threads, and what running out of its memory is called."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import torch
+
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.event import Emit, Notice
+
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_HOST_MEMORY_MESSAGES = ("DefaultCPUAllocator", "can't allocate memory")
+_GPU_MEMORY_MESSAGES = ("CUDA out of memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A processor that is there."""
+
+    kind: Literal["cpu", "cuda"]
+    name: str
+    """Shown to people."""
+    dtype: torch.dtype
+    """Of weights that are not quantized and of all arithmetic; adapters are float32 everywhere."""
+
+    @property
+    def torch_device(self) -> torch.device:
+        """As torch wants it; a machine's first GPU is the one that is used."""
+        return torch.device("cuda", 0) if self.kind == "cuda" else torch.device("cpu")
+
+    @property
+    def dtype_name(self) -> str:
+        """``bfloat16`` or ``float32``."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """The block in which a model computes: float32 adapters join bfloat16 arithmetic without casts by hand."""
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.kind, self.dtype)
+
+
+def choose_device(wanted: Literal["auto", "cpu", "cuda"], emit: Emit) -> Device:
+    """The wanted device, or for ``auto`` the GPU where there is one; says which.
+
+    Raises ``gpu_missing`` when a GPU is wanted and torch finds none. On the CPU the number of threads is set to the cores that this
+    process may use: in a container torch would count those of the whole machine.
+    """
+    if wanted != "cpu" and torch.cuda.is_available():
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        device = Device("cuda", torch.cuda.get_device_name(0), dtype)
+        emit(Notice("info", "device_gpu", {"name": device.name, "dtype": device.dtype_name}))
+        return device
+    if wanted == "cuda":
+        raise ApplianceError("gpu_missing", ExitCode.NO_ROOM)
+    torch.set_num_threads(usable_cores())
+    device = Device("cpu", "CPU", torch.float32)
+    emit(Notice("info", "device_cpu", {"threads": torch.get_num_threads(), "dtype": device.dtype_name}))
+    return device
+
+
+def usable_cores() -> int:
+    """Physical cores that this process may keep busy, by its affinity and its container's quota; at least one."""
+    allowed = len(psutil.Process().cpu_affinity())
+    physical = psutil.cpu_count(logical=False) or allowed
+    try:
+        quota, period = _CGROUP_QUOTA.read_text("ascii").split()
+        paid_for = allowed if quota == "max" else int(quota) // int(period)
+    except (OSError, ValueError):
+        paid_for = allowed
+    return max(1, min(allowed, physical, paid_for))
+
+
+@contextmanager
+def memory_errors_named() -> Iterator[None]:
+    """Turn the many ways in which torch runs out of memory into ``out_of_memory_gpu`` and ``out_of_memory_host``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        match lacking_memory(error):
+            case "gpu":
+                raise ApplianceError("out_of_memory_gpu", ExitCode.NO_ROOM) from error
+            case "host":
+                raise _host_memory_error() from error
+        raise
+
+
+def lacking_memory(error: Exception) -> Literal["gpu", "host"] | None:
+    """Whose memory ran out, if that is what the error says."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "gpu"
+    if isinstance(error, MemoryError) or any(message in str(error) for message in _HOST_MEMORY_MESSAGES):
+        return "host"
+    return "gpu" if any(message in str(error) for message in _GPU_MEMORY_MESSAGES) else None
+
+
+def _host_memory_error() -> ApplianceError:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return ApplianceError("out_of_memory_host", ExitCode.NO_ROOM, peak_memory=peak)

@@ -1,0 +1,109 @@
+"""Train: a base learns from conversations by one of the methods of ``methods/``, as a rule as a LoRA adapter on its NF4-quantized weights.
+
+Everything that happens in a step follows from the seed and the step's number: which rows it takes, their order, its dropout, its
+learning rate. So a checkpoint holds weights, optimizer and history and nothing else, and a resumed run does what the unbroken one would
+have done. It knows neither database nor presets; what is a good recipe was decided before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.event import Emit, Notice, Produced, Started
+from appliance.domain.family import Family
+from appliance.domain.methods import HIGH, METHODS, times_usual, usual_learning_rate
+from appliance.domain.recipe import TrainingRecipe
+from appliance.domain.spec import TrainSpec
+from appliance.files.base_screening import read_json_object
+from appliance.files.space import disk_full_named, require_space
+from appliance.stages.language_model.device import Device, choose_device, memory_errors_named
+from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
+from appliance.stages.language_model.new_tokens import start_rows
+from appliance.stages.language_model.room import room_of
+from appliance.stages.language_model.tokenized_rows import tokenize_rows
+from appliance.stages.train.checkpoints import CheckpointStore
+from appliance.stages.train.identity import identity_of
+from appliance.stages.train.loop import Trainer
+from appliance.stages.train.methods import new_learner
+from appliance.stages.train.methods.learner import Learner, Preparation
+from appliance.stages.train.mixture import read_rows
+from appliance.stages.train.order import packs_rows
+from appliance.stages.train.planning import require_room
+from appliance.stages.train.precautions import consider_gpu_memory, consider_rate, consider_rows, consider_template
+from appliance.stages.train.published import publish_result
+from appliance.stages.train.vocabulary import Expansion, expand
+
+
+def run(spec: TrainSpec, emit: Emit) -> None:
+    """Choose the device, tokenize the rows, load the base, make it ready to learn, take every step that is still to be taken, publish."""
+    quiet_libraries()
+    recipe, base, output = spec.recipe, Path(spec.base), Path(spec.output)
+    with memory_errors_named(), disk_full_named(output):
+        device = choose_device(spec.device, emit)
+        consider_gpu_memory(device, emit)
+        family = family_in(base)
+        _consider_method(recipe, family, emit)
+        consider_rate(recipe, emit)
+        tokenizer = load_tokenizer(base)
+        consider_template(tokenizer, emit)
+        expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
+        mixture, validation = read_rows(spec, tokenizer, emit)
+        consider_rows(mixture.own, validation, recipe.max_length, emit)
+        general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
+
+        plan = require_room(mixture.rows, mixture.parts, recipe, family, read_json_object(base / "config.json"), room_of(device), emit)
+        emit(Started(None, "", "load_base"))
+        learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)
+        require_space(Path(spec.checkpoints), _bytes_to_write(learner, recipe.keep_checkpoints))
+        checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
+        trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general)
+        trainer.resume()
+        trainer.train()
+        trainer.take_best_weights()
+        emit(Produced(publish_result(trainer, base, output, plan, expansion)))
+
+
+def _consider_method(recipe: TrainingRecipe, family: Family, emit: Emit) -> None:
+    """Refuse what cannot work and tell what a person may not want, before anything is loaded."""
+    method = METHODS[recipe.method]
+    family.linear_set(recipe.targets)
+    if recipe.objective == "preferences" and method.whole_model:
+        raise ApplianceError("reference_missing", ExitCode.USAGE, method=method.title, alternative=METHODS[method.alternative].title)
+    times = times_usual(recipe.learning_rate, method.name, recipe.objective)
+    if times >= HIGH:
+        usual = usual_learning_rate(method.name, recipe.objective)
+        told = {"rate": recipe.learning_rate, "times": round(times), "usual": usual, "method": method.title}
+        emit(Notice("warning", "learning_rate_high", told))
+    if not method.can_export:
+        emit(Notice("warning", "method_without_gguf", {"method": method.title, "alternative": METHODS[method.alternative].title}))
+
+
+def _load_learner(
+    spec: TrainSpec, family: Family, device: Device, recompute_every: int, expansion: Expansion | None, emit: Emit
+) -> Learner:
+    recipe, method = spec.recipe, METHODS[spec.recipe.method]
+    cache = Path(spec.cache, "nf4") if spec.cache else None
+    # Weights that are trained themselves are float32; see ``methods/full.py``.
+    place = dataclasses.replace(device, dtype=torch.float32) if method.whole_model else device
+    model = load_base(Path(spec.base), place, quantize=method.quantizes_base, cache=cache, emit=emit)
+    if not packs_rows(recipe):
+        model.set_attn_implementation("sdpa")
+    if expansion:
+        start_rows(model, expansion.new)
+    learner = new_learner(Preparation(model, family, recipe, expansion.new.ids if expansion else ()))
+    if recompute_every:
+        checkpoint_activations(model, recompute_every)
+    return learner
+
+
+def _bytes_to_write(learner: Learner, keep: int) -> int:
+    """All checkpoints that are there at once, the best weights as of each, and the result.
+
+    Weights are float32; a checkpoint has two averages of their gradients besides.
+    """
+    weights: int = 4 * sum(parameter.numel() for parameter in learner.trained)
+    return (3 + 1) * weights * (keep + 1) + weights

@@ -1,0 +1,110 @@
+"""Preferences as token ids: a pair is one row, its better answer followed by its worse one, each behind the same question.
+
+So everything that orders, packs and counts rows works on pairs as it does on conversations; only the loss looks at the halves.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from appliance.domain.conversation import Conversation, Message, from_json
+from appliance.domain.errors import ApplianceError
+from appliance.domain.event import Emit, Progress, Started
+from appliance.files.lines import read_lines
+from appliance.stages.language_model.chat_template import ChatTemplate
+from appliance.stages.language_model.tokenized_rows import TokenizedRows
+
+_ROWS_AT_ONCE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceRows(TokenizedRows):
+    """Pairs of answers."""
+
+    halves: TokenizedRows
+    """The same tokens in twice as many rows: the better answer of pair p is row 2·p, the worse one row 2·p + 1."""
+
+
+class _Pairs:
+    """Takes pairs in one by one."""
+
+    def __init__(self, max_length: int) -> None:
+        self._max_length = max_length
+        self._ids, self._ends = array("i"), array("q", [0])
+        self._trained = bytearray()
+        self._too_long = self._untrained = 0
+
+    def add(self, better: tuple[list[int], NDArray[np.bool_]], worse: tuple[list[int], NDArray[np.bool_]]) -> None:
+        """Take both answers in, or count why not."""
+        if max(len(better[0]), len(worse[0])) > self._max_length:
+            self._too_long += 1
+        elif not (better[1].any() and worse[1].any()):
+            self._untrained += 1
+        else:
+            for ids, trained in (better, worse):
+                self._ids.extend(ids)
+                self._trained += trained.tobytes()
+                self._ends.append(len(self._ids))
+
+    def finished(self) -> PreferenceRows:
+        """All pairs that were taken in."""
+        ids, trained = np.array(self._ids, np.int32), np.frombuffer(bytes(self._trained), np.bool_)
+        ends = np.array(self._ends, np.int64)
+        counts = {"too_long": self._too_long, "untrained": self._untrained}
+        return PreferenceRows(ids, trained, ends[::2].copy(), **counts, halves=TokenizedRows(ids, trained, ends))
+
+
+def tokenize_preferences(path: Path, tokenizer: Any, max_length: int, emit: Emit) -> PreferenceRows:
+    """All pairs of a ``rows.jsonl`` of whose answers each has at most ``max_length`` tokens with its question.
+
+    Raises ``rows_without_preference`` when a row has no rejected answer: a loss over the others would hide that something is amiss.
+    """
+    if not path.is_file():
+        raise ApplianceError("rows_missing", path=str(path))
+    emit(Started(path.stat().st_size, "bytes", "tokenize"))
+    template, pairs = ChatTemplate(tokenizer), _Pairs(max_length)
+    for position, block in _blocks(path):
+        # Each row as two conversations, which differ in the last answer.
+        said = [messages for row in block for messages in (row.messages, (*row.messages[:-1], Message("assistant", row.rejected)))]
+        rendered = [template.trained_spans(messages) for messages in said]
+        encodings = tokenizer.backend_tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
+        answers = [(found.ids, _inside(found.offsets, *spans[-1])) for found, (_, spans) in zip(encodings, rendered, strict=True)]
+        for better, worse in zip(answers[::2], answers[1::2], strict=True):
+            pairs.add(better, worse)
+        emit(Progress(position))
+    return pairs.finished()
+
+
+def _inside(offsets: list[tuple[int, int]], start: int, end: int) -> NDArray[np.bool_]:
+    """Which tokens belong to the last answer, by the same rule as for conversations: (tokens,)."""
+    places = np.array(offsets, dtype=np.int64).reshape(-1, 2)
+    inside: NDArray[np.bool_] = (places[:, 0] >= start) & (places[:, 1] > start) & (places[:, 1] <= end)
+    inside[:1] = False
+    return inside
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, list[Conversation]]]:
+    """Some rows at a time, with the position in the file behind them in bytes."""
+    waiting: list[Conversation] = []
+    position = 0
+    for line, position, data in read_lines(path):
+        try:
+            row = from_json(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+        if not row.rejected:
+            raise ApplianceError("rows_without_preference", path=str(path), line=line)
+        waiting.append(row)
+        if len(waiting) == _ROWS_AT_ONCE:
+            yield position, waiting
+            waiting = []
+    if waiting:
+        yield position, waiting

@@ -1,0 +1,26 @@
+"""What every test may count on: no network, a data folder of its own, English sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from appliance.running.offline import go_offline
+
+# Before any test module imports a library that reads these switches once.
+go_offline()
+
+# A slow machine is no failure, and a failure found once must be found again.
+settings.register_profile("greenwave", deadline=None, derandomize=True, database=None)
+settings.load_profile("greenwave")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty ``GREENWAVE_HOME``, so that no test sees a person's records or leaves its own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("GREENWAVE_HOME", str(home))
+    monkeypatch.setenv("GREENWAVE_LANG", "en")
+    return home

@@ -1,0 +1,1 @@
+"""Stages that misbehave, for the conductor to deal with; and one that does not."""
