@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
+from appliance.domain.run import Run
 from appliance.services.datasets import DatasetService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
@@ -22,7 +23,16 @@ class Workbench:
         self.models = ModelService(self.store, self.home, self.runs, self.datasets)
         self.plans = PlanService(self.home, self.datasets, self.models)
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
-        self.lost_runs = self.runs.recognise_lost()
+        self.lost_runs = self._recognise_lost()
+
+    def _recognise_lost(self) -> tuple[Run, ...]:
+        """Runs without a conductor; none on a full disk, where nothing can be marked and everything can still be looked at."""
+        try:
+            return self.runs.recognise_lost()
+        except ApplianceError as error:
+            if error.code != "disk_full":
+                raise
+            return ()
 
 
 def find_home() -> Home:
