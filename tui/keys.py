@@ -44,6 +44,17 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("quit", "ctrl+q", "quit", wins=True),
     ),
     "dialog": (Key("close", "escape", "dismiss(None)"),),
+    "chat": (
+        Key("stop", "escape", "stop"),
+        Key("retry", "ctrl+r", "retry"),
+        Key("edit_last", "ctrl+e", "edit_last", wins=True),
+        Key("copy", "ctrl+y", "copy"),
+        Key("side_by_side", "ctrl+t", "side_by_side"),
+        Key("new", "ctrl+n", "new"),
+        Key("earlier", "ctrl+o", "earlier"),
+        Key("settings", "ctrl+s", "settings"),
+    ),
+    "earlier": (Key("remove", "delete", "remove"),),
     "help": (Key("back", "escape", "back"),),
     "home": (Key("demo", "d", "demo"),),
     "runs": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
+from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
@@ -20,6 +21,7 @@ class Workbench:
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
         self.models = ModelService(self.store, self.home, self.runs, self.datasets)
+        self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
         self.lost_runs = self.runs.recognise_lost()

@@ -19,7 +19,7 @@ PICTURES: tuple[tuple[str, ...], ...] = (
     ("loss", "validation_loss", "general_loss"),
     ("learning_rate",),
     ("tokens_per_second",),
-    ("gradient_norm",),
+    ("grad_norm",),
 )
 """Figures that are drawn together; one picture at a time."""
 
