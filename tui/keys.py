@@ -57,6 +57,14 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "earlier": (Key("remove", "delete", "remove"),),
     "help": (Key("back", "escape", "back"),),
     "home": (Key("demo", "d", "demo"),),
+    "models": (
+        Key("lineage", "enter", "lineage"),
+        Key("import_model", "i", "import_model"),
+        Key("export", "e", "export"),
+        Key("compare", "m", "compare"),
+        Key("verify", "v", "verify"),
+        Key("remove", "delete", "remove"),
+    ),
     "runs": (
         Key("open", "enter", "open"),
         Key("cancel_run", "c", "cancel_run"),
