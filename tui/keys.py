@@ -77,6 +77,10 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("next_curve", "tab,n", "next_curve"),
         Key("log", "l", "toggle_log"),
     ),
+    "train": (
+        Key("step_back", "escape", "step_back"),
+        Key("expert", "f8", "expert"),
+    ),
 }
 
 

@@ -26,6 +26,12 @@ def bounds_of(setting: Setting) -> str:
     return f"{low} – {setting.maximum:g}" if setting.maximum is not None else low
 
 
+def label_of(key: str) -> str:
+    """What people call a field."""
+    words: dict[str, str] = catalogue(language_from_environment()).get("settings", {}).get(key, {})
+    return words.get("label", key)
+
+
 class RecipeField(Horizontal):
     """One field: its label, the value, and its range and default."""
 
