@@ -55,6 +55,17 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("settings", "ctrl+s", "settings"),
     ),
     "earlier": (Key("remove", "delete", "remove"),),
+    "data": (
+        Key("open_dataset", "enter", "open"),
+        Key("import_file", "i", "import_file"),
+        Key("clean", "c", "clean"),
+        Key("split", "s", "split"),
+        Key("remove", "delete", "remove"),
+    ),
+    "dataset": (
+        Key("back", "escape", "back"),
+        Key("rejected", "r", "toggle_rejected"),
+    ),
     "help": (Key("back", "escape", "back"),),
     "home": (Key("demo", "d", "demo"),),
     "models": (
