@@ -81,7 +81,8 @@ class GreenwaveApp(HostApp):
 
         worker = get_current_worker()
         try:
-            follow_runs(self.desk.workbench(), self.post_message, lambda: worker.is_cancelled)
+            with self.desk.opened() as workbench:
+                follow_runs(workbench, self.post_message, lambda: worker.is_cancelled)
         except ApplianceError as error:
             self.call_from_thread(self.tell, error)
 

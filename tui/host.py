@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 from textual.signal import Signal
@@ -13,6 +13,7 @@ from appliance.domain.errors import ApplianceError
 from appliance.domain.home import Home
 from tui.desk import Desk
 from tui.follow import RunsSeen
+from tui.widgets.plain import harmless
 
 if TYPE_CHECKING:
     from appliance.services.workbench import Workbench
@@ -38,6 +39,10 @@ class HostApp(App[None]):
         except ApplianceError as error:
             self.tell(error)
             return None
+
+    def notify(self, message: str, **options: Any) -> None:  # type: ignore[override]  # its options are passed on as they are
+        """Say something in passing; no markup in it is obeyed."""
+        super().notify(harmless(message), **{**options, "markup": False})
 
     @abstractmethod
     def tell(self, error: ApplianceError) -> None:

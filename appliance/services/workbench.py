@@ -26,6 +26,10 @@ class Workbench:
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
         self.lost_runs = self.runs.recognise_lost()
 
+    def close(self) -> None:
+        """Give the database back; only who opens many in one process has to."""
+        self.store.close()
+
 
 def find_home() -> Home:
     """Where everything lies; raises ``home_unknown`` for a user without a home folder who has not named another one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from rich.text import Text, TextType
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,11 +15,19 @@ from textual.widgets import Button, DirectoryTree, Input, Select
 
 from tui.host import HostApp
 from tui.keys import bindings
-from tui.widgets.plain import Plain, harmless
+from tui.widgets.plain import Plain, cell, harmless
 from tui.words import t
 
 ROOTS = ("/media", "/run/media", "/mnt", "~", "/")
 """Where media are mounted, then the user's own folder, then everything."""
+
+
+class MediaTree(DirectoryTree):
+    """A tree of files whose names are shown as they are, whatever they contain."""
+
+    def process_label(self, label: TextType) -> Text:
+        """A name as one line of plain text."""
+        return cell(str(label))
 
 
 class BrowseScreen(ModalScreen[Path | None]):
@@ -40,7 +49,7 @@ class BrowseScreen(ModalScreen[Path | None]):
         with Vertical(classes="dialog wide"):
             yield Plain(self._title, classes="message")
             yield Select([(str(root), str(root)) for root in self._roots], value=str(self._roots[0]), allow_blank=False, compact=True)
-            yield DirectoryTree(self._roots[0])
+            yield MediaTree(self._roots[0])
             yield Input(placeholder=t("form.path"), id="path", compact=True)
             with Horizontal(classes="buttons"):
                 yield Button(t("dialog.no"), id="no")

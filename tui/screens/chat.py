@@ -130,7 +130,8 @@ class ChatScreen(PlaceScreen):
         worker = get_current_worker()
         messages = messages_for(model, self.system, self.turns, question)
         try:
-            held = self.talkers.hold(side, model, self.app.desk.workbench())
+            with self.app.desk.opened() as workbench:
+                held = self.talkers.hold(side, model, workbench)
             answer_aloud(held.client, side, model, messages, self.sampling, self.post_message, lambda: worker.is_cancelled)
         except ApplianceError as error:
             self.talkers.drop(side)

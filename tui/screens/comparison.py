@@ -13,7 +13,7 @@ from textual.widgets import DataTable
 from appliance.domain.model import Model
 from appliance.texts.speech import say
 from tui.keys import bindings
-from tui.widgets.plain import Plain, harmless
+from tui.widgets.plain import Plain, cell
 from tui.widgets.states import figure
 from tui.words import t
 
@@ -46,7 +46,7 @@ class ComparisonScreen(ModalScreen[None]):
         for name in names:
             table.add_column(say("labels", f"score_{name}"))
         for model, scores in self._models:
-            table.add_row(harmless(model.name), *(_cell(name, scores, reference) for name in names))
+            table.add_row(cell(model.name), *(_cell(name, scores, reference) for name in names))
         table.focus()
 
 

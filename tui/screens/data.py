@@ -19,7 +19,7 @@ from tui.follow import RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
 from tui.screens.recipe_dialog import Chosen, RecipeDialog
-from tui.widgets.plain import Plain, harmless
+from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import moment
 from tui.words import t
 
@@ -75,7 +75,7 @@ class DataScreen(PlaceScreen):
         self.datasets = found
         table.clear()
         for dataset in found:
-            table.add_row(*_cells(dataset), key=dataset.id)
+            table.add_row(*map(cell, _cells(dataset)), key=dataset.id)
         table.move_cursor(row=min(row, max(0, len(found) - 1)))
         self._tell()
 

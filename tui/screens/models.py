@@ -18,7 +18,7 @@ from tui.follow import RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
 from tui.screens.recipe_dialog import Chosen, Question, RecipeDialog
-from tui.widgets.plain import Plain, harmless
+from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import figure, moment
 from tui.words import t
 
@@ -76,7 +76,7 @@ class ModelsScreen(PlaceScreen):
         self.models = models
         table.clear()
         for model, scores in models:
-            table.add_row(*_cells(model, scores), key=model.id)
+            table.add_row(*map(cell, _cells(model, scores)), key=model.id)
         table.move_cursor(row=min(row, max(0, len(models) - 1)))
         self._tell()
 

@@ -64,7 +64,8 @@ class RunScreen(PlaceScreen):
     def read_story(self) -> None:
         """Everything from the beginning, then whatever comes."""
         worker = get_current_worker()
-        follow_run(self.app.desk.workbench(), self.run_id, self.post_message, lambda: worker.is_cancelled or not self.is_attached)
+        with self.app.desk.opened() as workbench:
+            follow_run(workbench, self.run_id, self.post_message, lambda: worker.is_cancelled or not self.is_attached)
 
     def on_run_story(self, story: RunStory) -> None:
         """Fold what is new into what is shown."""

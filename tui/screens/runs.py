@@ -16,7 +16,7 @@ from tui.follow import RunNow, RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
 from tui.screens.run_actions import cancel_run, resume_run
-from tui.widgets.plain import Plain, harmless
+from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import mark_of, moment
 from tui.words import t
 
@@ -52,12 +52,12 @@ class RunsScreen(PlaceScreen):
             cursor = table.cursor_row
             table.clear()
             for one in seen.runs:
-                table.add_row(*_cells(one), key=one.run.id)
+                table.add_row(*map(cell, _cells(one)), key=one.run.id)
             table.move_cursor(row=min(cursor, max(0, len(listed) - 1)))
         else:
             for one in seen.runs:
-                for column, cell in zip(COLUMNS, _cells(one), strict=True):
-                    table.update_cell(one.run.id, column, cell, update_width=True)
+                for column, text in zip(COLUMNS, _cells(one), strict=True):
+                    table.update_cell(one.run.id, column, cell(text), update_width=True)
         self.query_one("#told", Plain).show(self._told() if listed else t("runs.none"))
 
     def on_data_table_row_highlighted(self) -> None:

@@ -49,7 +49,8 @@ class PlacesBar(Horizontal):
         for place, key in PLACES:
             text = Content.assemble((key_name(key), "dim"), " ", t(f"keys.{place}")).stylize(f"@click=app.go('{place}')")
             marked = Content(f"{key_name(key)} {t(f'keys.{place}')}")
-            yield Static(marked if place == self._here else text, classes="place here" if place == self._here else "place")
+            here = place == self._here
+            yield Static(marked if here else text, classes="place here" if here else "place", markup=False)
         yield Static("", id="under-way", markup=False)
 
     def show_going(self, going: RunNow | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
@@ -16,6 +17,11 @@ def harmless(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in "\n\t　" else "\ufffd" for char in text)
+
+
+def cell(text: str) -> Text:
+    """Text for a table or tree, which would read markup in a string."""
+    return Text(harmless(text), no_wrap=True)
 
 
 class Plain(Static):
