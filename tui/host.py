@@ -40,7 +40,7 @@ class HostApp(App[None]):
             self.tell(error)
             return None
 
-    def notify(self, message: str, **options: Any) -> None:  # type: ignore[override]  # its options are passed on as they are
+    def notify(self, message: str, **options: Any) -> None:
         """Say something in passing; no markup in it is obeyed."""
         super().notify(harmless(message), **{**options, "markup": False})
 

@@ -98,9 +98,8 @@ def filled_home(root: Path) -> Home:
     add_model(root, "police-1-q4", "gguf", {"base": "model-base", "adapter": "model-police-1"}, exam_accuracy=0.978)
     add_run(root, "done-one", "done")
     tell_of_training(root, "run-done-one", 60)
-    add_run(
-        root, "failed-one", "failed", failure={"code": "worker_killed", "parameters": {"signal": 9}, "exit_code": 1, "log": "last words"}
-    )
+    failure = {"code": "worker_killed", "parameters": {"signal": 9}, "exit_code": 1, "log": "last words"}
+    add_run(root, "failed-one", "failed", failure=failure)
     add_run(root, "cut-off", "interrupted")
     return Home(root)
 
