@@ -10,8 +10,8 @@ import pytest
 
 from appliance.domain.chat import Chat, ChatAnswer, ChatTurn
 from appliance.store.store import Store
-from tests.tui.support import NOON, add_dataset, add_run, filled_home
-from tests.tui.terminal import Terminal
+from scripts.screens.sample_home import NOON, add_dataset, add_run, filled_home
+from scripts.screens.terminal import Terminal
 
 PAYLOAD = "OWNED"
 _COMMANDS = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from appliance.running.launch import claim_run
-from tests.tui.support import add_dataset, add_run, filled_home, rows_of, seen, tell_of_training, until_seen
-from tui.app import SCREENS_OF_PLACES, GreenwaveApp
+from scripts.screens.sample_home import add_dataset, add_run, filled_home, rows_of, tell_of_training
+from tests.tui.support import play, seen, until_seen
+from tui.app import SCREENS_OF_PLACES
 from tui.keys import PLACES
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dataset import DatasetScreen
@@ -22,26 +21,11 @@ from tui.themes import THEME_NAMES
 from tui.widgets.row_list import RowList
 from tui.words import t
 
-Story = Callable[[Pilot[Any]], Coroutine[Any, Any, None]]
-
 
 @pytest.fixture(autouse=True)
 def speaks_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first language."""
     monkeypatch.setenv("GREENWAVE_LANG", "zh")
-
-
-def play(home: Any, story: Story, size: tuple[int, int] = (80, 24)) -> GreenwaveApp:
-    """Run the app headless while ``story`` presses its keys."""
-    app = GreenwaveApp(home)
-
-    async def played() -> None:
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            await story(pilot)
-
-    asyncio.run(played())
-    return app
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
