@@ -53,6 +53,11 @@ class Change:
     """Takes the place of the base's: a module that was trained whole."""
     update: Update | None = None
 
+    def shape(self, base: StoredTensor) -> tuple[int, ...]:
+        """The tensor's shape afterwards: rows of new tokens may have come behind the base's."""
+        rows, *columns = (self.stored or base).shape
+        return (self.update.rows_of(rows) if isinstance(self.update, ReplacedRows) else rows, *columns)
+
 
 @dataclass(frozen=True)
 class Adapter:
@@ -187,9 +192,13 @@ def _replaced_rows(module: str, values: StoredTensor, config: Mapping[str, Any],
     if not isinstance(told, list) or not all(isinstance(number, int) and number >= 0 for number in told):
         raise ApplianceError("adapter_part_unsupported", part="trainable_token_indices")
     expected = (len(told), weight.shape[1])
-    if values.shape != expected or max(told, default=-1) >= weight.shape[0]:
+    if values.shape != expected:
         raise ApplianceError("adapter_shape_differs", module=module, expected=_shown([expected]), found=_shown([values.shape]))
-    return ReplacedRows(tuple(told), values)
+    replaced = ReplacedRows(tuple(told), values)
+    missing = max(told, default=-1) + 1
+    if missing > replaced.rows_of(weight.shape[0]):
+        raise ApplianceError("adapter_shape_differs", module=module, expected=_shown([(missing,)]), found=_shown([weight.shape[:1]]))
+    return replaced
 
 
 def _embedding_and_head_part(config: Mapping[str, Any], changes: Mapping[str, Change]) -> bool:
@@ -213,7 +222,7 @@ def _refuse_other_shape(name: str, tensor: StoredTensor, base: Mapping[str, Stor
 
 def _refuse_differing_rows(changes: Mapping[str, Change], base: Mapping[str, StoredTensor]) -> None:
     """Embedding and head have a row for every token, both."""
-    rows = {name: (changes.get(name, Change()).stored or base[name]).shape for name in (EMBEDDING, HEAD)}
+    rows = {name: changes.get(name, Change()).shape(base[name]) for name in (EMBEDDING, HEAD)}
     if HEAD in changes or EMBEDDING in changes:
         head_follows = HEAD not in changes and base[HEAD] is base[EMBEDDING]
         if rows[EMBEDDING] != rows[HEAD] and not head_follows:

@@ -63,6 +63,12 @@ class ReplacedRows:
     values: StoredTensor
     """(len(numbers), columns)."""
 
+    def rows_of(self, stored: int) -> int:
+        """How many rows there are now, of a matrix that is stored with so many: it grows when behind its end every row is given."""
+        reached = max(self.numbers, default=-1) + 1
+        is_whole = reached - stored <= len(self.numbers) and set(range(stored, reached)) <= set(self.numbers)
+        return max(stored, reached) if is_whole else stored
+
     def apply(self, weights: Rows, start: int, reader: WeightReader) -> None:
         """Change rows ``start`` and following, in place."""
         for place, number in enumerate(self.numbers):
