@@ -19,8 +19,6 @@ from tokenizers import AddedToken
 
 from appliance.files.base_screening import read_json_object
 
-TOKENIZER_FILE = "tokenizer.json"
-
 
 @dataclass(frozen=True)
 class NewTokens:
@@ -114,8 +112,3 @@ def rows_of_adapter(adapter: Path) -> int:
     indices = read_json_object(adapter / "adapter_config.json").get("trainable_token_indices") or {}
     lists = indices.values() if isinstance(indices, dict) else [indices]
     return max((int(number) + 1 for numbers in lists for number in numbers), default=0)
-
-
-def tokenizer_folder(base: Path, adapter: Path | None) -> Path:
-    """Where the tokenizer lies that a model was trained with: an adapter brings its own."""
-    return adapter if adapter is not None and (adapter / TOKENIZER_FILE).is_file() else base
