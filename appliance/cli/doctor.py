@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from appliance.cli.options import json_option
-from appliance.cli.output import print_json, printable
+from appliance.cli.output import print_json, print_line
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.services.doctor import Check, examine_box
@@ -35,9 +35,9 @@ def command(as_json: bool) -> None:
 
 def _show(check: Check) -> None:
     words = _words(check)
-    click.echo(f"{_MARKS[check.state]} {label(f'check_name_{check.name}')}: {printable(words['message'])}")
+    print_line(f"{_MARKS[check.state]} {label(f'check_name_{check.name}')}: {words['message']}")
     if check.state != "ok" and words["hint"]:
-        click.echo(f"    {label('hint')}: {printable(words['hint'])}")
+        print_line(f"    {label('hint')}: {words['hint']}")
 
 
 def _words(check: Check) -> dict[str, str]:

@@ -60,6 +60,19 @@ class SplitSpec(Spec, frozen=True, kw_only=True):
     recipe: SplitRecipe = SplitRecipe()
 
 
+class DescribeSpec(Spec, frozen=True, kw_only=True):
+    """Tell what a dataset looks like."""
+
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    output: str
+    """The description, a JSON file."""
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty to count characters."""
+    adapter: str = ""
+    """Folder of an adapter, which may bring a tokenizer of its own; empty for none."""
+
+
 class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rows of another dataset that are trained beside a dataset's own, as a rule general ones, against forgetting."""
 

@@ -6,8 +6,10 @@ from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
 from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
+from appliance.services.descriptions import DescriptionService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
+from appliance.services.previews import PreviewService
 from appliance.services.runs import RunService
 from appliance.store.store import Store
 
@@ -23,6 +25,8 @@ class Workbench:
         self.models = ModelService(self.store, self.home, self.runs, self.datasets)
         self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)
+        self.descriptions = DescriptionService(self.home, self.datasets, self.models)
+        self.previews = PreviewService(self.home, self.datasets, self.models)
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
         self.lost_runs = self.runs.recognise_lost()
 

@@ -8,6 +8,8 @@ Each language is a folder of TOML files, one per topic; all files of a folder to
     [units]            rows = "…"
     [labels]           …                     headings of tables and other short words
     [help]             "train" = "…"         what commands and options do
+    [grades]           name = "…"            lines of a quality card
+    [fates]            name = "…"            what becomes of a row in training
     [checks.CODE]      message = "…"   hint = "…"      findings of the doctor
     [settings."training.rank"]  label = "…"  help = "…"  reason = "…"
 

@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.domain.conversation import Conversation, to_json
 from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Rejected
+from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Progress, Started
 from appliance.domain.spec import IngestSpec
@@ -22,6 +23,7 @@ from appliance.files.lines import LineWriter
 from appliance.files.publish import published_folder
 from appliance.files.space import disk_full_named
 from appliance.stages.ingest.importers import choose
+from appliance.stages.ingest.importers.importer import Row
 from appliance.stages.ingest.source import Source
 
 
@@ -29,7 +31,7 @@ def run(spec: IngestSpec, emit: Emit) -> None:
     """Recognise the file, read it row by row, publish the dataset."""
     began = time.monotonic()
     source = Source(Path(spec.source), spec.encoding, on_read=lambda position: emit(Progress(position)))
-    if source.encoding != "utf-8":
+    if source.medium == "text" and source.encoding != "utf-8":
         emit(Notice("info", "encoding_found", {"name": source.name, "encoding": source.encoding, "sample": source.first_words()}))
     importer = choose(source, spec.format, spec.columns)
     emit(Started(total=source.size, unit="bytes", what="ingest"))
@@ -43,7 +45,8 @@ def run(spec: IngestSpec, emit: Emit) -> None:
     facts = {
         "counts": {**tally.counts, "rows": rows.count},
         "format": importer.name,
-        "encoding": source.encoding,
+        "kind": reading.kind,
+        "encoding": source.encoding if source.medium == "text" else "",
         "columns": dict(reading.columns),
         "reasons": dict(tally.reasons.most_common()),
         "characters": tally.characters,
@@ -73,7 +76,7 @@ class _Tally:
         return {"read": self.accepted + rejected, "accepted": self.accepted, "rejected": rejected}
 
 
-def _write(rows: Iterator[Conversation | Rejected], folder: Path) -> tuple[LineWriter, _Tally]:
+def _write(rows: Iterator[Row], folder: Path) -> tuple[LineWriter, _Tally]:
     tally = _Tally()
     encode = msgspec.json.Encoder().encode
     with LineWriter(folder / ROWS_FILE) as accepted, LineWriter(folder / REJECTED_FILE) as refused:
@@ -85,6 +88,10 @@ def _write(rows: Iterator[Conversation | Rejected], folder: Path) -> tuple[LineW
                 tally.preferences += bool(row.rejected)
                 for message in row.messages:
                     tally.characters += len(message.content)
+            elif isinstance(row, Document):
+                accepted.write(encode(row))
+                tally.accepted += 1
+                tally.characters += len(row.text)
             else:
                 refused.write(encode(row))
                 tally.reasons[row.reason] += 1

@@ -50,7 +50,7 @@ def test_importers_do_not_claim_each_other(tmp_path: Path) -> None:
         source = tmp_path / name
         source.write_bytes(data)
         opened = Source(source, "auto", on_read=lambda _: None)
-        assert [importer.name for importer in IMPORTERS if importer.recognise(opened, {})] == [name]
+        assert [importer.name for importer in IMPORTERS if importer.claims(opened, {})] == [name]
 
 
 def test_record_of_the_result(import_bytes: Import, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_rejected_rows_keep_their_keys() -> None:
 @pytest.mark.slow
 def test_large_files_in_bounded_memory(tmp_path: Path) -> None:
     """300,000 rows are imported, cleaned and split with at most 150 MB above the start of each process."""
-    command = [sys.executable, "scripts/bench-import", "--rows", "300000", "--form", "list", "--folder", str(tmp_path), "--json"]
+    command = [sys.executable, "scripts/bench-data", "import", "--rows", "300000", "--form", "list", "--folder", str(tmp_path), "--json"]
     root = Path(__file__).parents[3]
     measured = json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)["measurements"]
     assert [line["what"] for line in measured] == ["ingest", "clean", "split"]

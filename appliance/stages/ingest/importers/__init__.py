@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from appliance.domain.dataset import printable
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.stages.ingest import columns, records
-from appliance.stages.ingest.importers import alpaca, csv_table, messages, preference, sharegpt
+from appliance.stages.ingest.importers import alpaca, csv_table, messages, preference, sharegpt, spreadsheet
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
 
@@ -17,6 +17,7 @@ IMPORTERS: tuple[Importer, ...] = (
     messages.IMPORTER,
     alpaca.IMPORTER,
     csv_table.IMPORTER,
+    spreadsheet.IMPORTER,
 )
 """In this order a file is offered to them; of two that recognise equally many rows the first gets it."""
 
@@ -32,7 +33,7 @@ def choose(source: Source, asked: str, asked_columns: Mapping[str, str]) -> Impo
         if asked not in named:
             raise ApplianceError("importer_unknown", ExitCode.USAGE, format=asked, known=", ".join(named))
         return named[asked]
-    recognised = {importer.name: importer.recognise(source, asked_columns) for importer in IMPORTERS}
+    recognised = {importer.name: importer.claims(source, asked_columns) for importer in IMPORTERS}
     best = max(IMPORTERS, key=lambda importer: recognised[importer.name])
     if not recognised[best.name]:
         raise _unrecognised(source)
