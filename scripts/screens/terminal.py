@@ -34,7 +34,7 @@ class Terminal:
     def __enter__(self) -> Self:
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
-            os.execve(sys.executable, [sys.executable, "-m", "appliance.entry"], self._environment)
+            os.execve(sys.executable, [sys.executable, "-m", "appliance.entry"], self._environment)  # noqa: S606  # nothing of it is foreign
         columns, lines = self._size
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         threading.Thread(target=self._read, daemon=True).start()
