@@ -42,6 +42,17 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     encoding: str = "auto"
 
 
+class LookSpec(Spec, frozen=True, kw_only=True):
+    """Tell how a foreign file would be read; nothing is made. The choices are those of ``IngestSpec``."""
+
+    source: str
+    format: str = "auto"
+    columns: dict[str, str] = {}
+    encoding: str = "auto"
+    rows: int = 3
+    """How many rows are shown, and how many rejected ones at most."""
+
+
 class CleanSpec(Spec, frozen=True, kw_only=True):
     """Normalise rows and drop duplicates and rows of a length nobody can use."""
 

@@ -23,6 +23,7 @@ class StageEntry:
 STAGES: dict[str, StageEntry] = {
     "adopt": StageEntry("appliance.stages.adopt", spec.AdoptSpec),
     "ingest": StageEntry("appliance.stages.ingest", spec.IngestSpec),
+    "look": StageEntry("appliance.stages.ingest.looking", spec.LookSpec),
     "clean": StageEntry("appliance.stages.clean", spec.CleanSpec),
     "split": StageEntry("appliance.stages.split", spec.SplitSpec),
     "describe": StageEntry("appliance.stages.describe", spec.DescribeSpec),
