@@ -107,12 +107,12 @@ class DatasetService:
             self._indexes = dict(list(self._indexes.items())[-_REMEMBERED:]) | {dataset.id: LineIndex(rows)}
         yield from self._indexes[dataset.id].lines(skip, limit)
 
-    def rejected(self, key: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    def rejected(self, key: str, limit: int | None = None, skip: int = 0) -> Iterator[dict[str, Any]]:
         """Rows that were not accepted, each with line and reason."""
         listing = Path(self.get(key).path) / REJECTED_FILE
         if listing.exists():
             with listing.open("rb") as lines:
-                yield from map(msgspec.json.decode, islice(lines, limit))
+                yield from map(msgspec.json.decode, islice(lines, skip, None if limit is None else skip + limit))
 
     def validation_of(self, dataset: Dataset) -> Dataset | None:
         """The other side of the split that made this training set, if a split made it."""
