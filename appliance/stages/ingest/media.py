@@ -6,14 +6,13 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-Medium = Literal["text", "spreadsheet", "docx", "pdf", "parquet", "zip", "old_document", "foreign"]
+Medium = Literal["text", "spreadsheet", "docx", "pdf", "parquet", "zip", "gzip", "old_document", "foreign"]
 """``old_document`` is a file of the old binary Office that is no spreadsheet; ``foreign`` is known not to be readable."""
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """Compound files: the binary Office formats, and encrypted files of the new ones."""
 _WORKBOOK_STREAMS = tuple(name.encode("utf-16-le") for name in ("Workbook", "Book", "EncryptedPackage"))
 _FOREIGN = (
-    b"\x1f\x8b",
     b"Rar!",
     b"7z\xbc\xaf\x27\x1c",
     b"{\\rtf",
@@ -34,6 +33,8 @@ def medium_of(path: Path) -> Medium:
         return _archive(path)
     if head.startswith(_OLE):
         return "spreadsheet" if _holds_workbook(path) else "old_document"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
     if head.startswith(b"PAR1"):
         return "parquet"
     if b"%PDF-" in head:

@@ -10,8 +10,14 @@ from appliance.stages.ingest import columns, records
 from appliance.stages.ingest.importers import alpaca, csv_table, messages, preference, sharegpt, spreadsheet
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
+from appliance.stages.ingest.traffic import accidents, alarms122, signal_plans
+from appliance.stages.ingest.traffic.sumo import files as sumo
 
 IMPORTERS: tuple[Importer, ...] = (
+    signal_plans.IMPORTER,
+    accidents.IMPORTER,
+    alarms122.IMPORTER,
+    sumo.IMPORTER,
     preference.IMPORTER,
     sharegpt.IMPORTER,
     messages.IMPORTER,
@@ -41,6 +47,8 @@ def choose(source: Source, asked: str, asked_columns: Mapping[str, str]) -> Impo
 
 
 def _unrecognised(source: Source) -> ApplianceError:
+    if source.medium == "gzip":
+        return ApplianceError("source_packed", name=source.name)
     container, sample = records.container_of(source), records.sample_of(source)
     if sample:
         keys = dict.fromkeys(key for record in sample for key in record)

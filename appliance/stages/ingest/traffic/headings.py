@@ -9,22 +9,31 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 Fields = Mapping[str, tuple[str, ...]]
 """Field → names that mean it, the likeliest first."""
 
-_BRACKETS = re.compile(r"[(\[{【〔][^)\]}】〕]*[)\]}】〕]")
+LONGEST = 60
+"""Characters: what is longer is no heading."""
+MOST = 300
+"""Columns that tables of the police have at most; a wider one is something else."""
+
+_BRACKETS = re.compile(r"[(\[{【〔][^(\[{【〔)\]}】〕]*[)\]}】〕]")
 _SIGNS = re.compile(r"[\W_]+")
 
 
+@lru_cache(maxsize=4096)
 def bare(heading: str) -> str:
-    """What of a heading is compared."""
+    """What of a heading is compared; an empty text for what is too long to be one."""
+    if len(heading) > LONGEST:
+        return ""
     return _SIGNS.sub("", _BRACKETS.sub("", unicodedata.normalize("NFKC", heading))).casefold()
 
 
 def places_of(columns: Sequence[str], fields: Fields) -> dict[str, int]:
     """``{field: place of its column}`` for the fields that are there; no column is two fields, the first of equal names is taken."""
-    names = [bare(column) for column in columns]
+    names = [bare(column) for column in columns] if len(columns) <= MOST else []
     found: dict[str, int] = {}
     for field, known in fields.items():
         place = next((names.index(bare(name)) for name in known if bare(name) in names), None)

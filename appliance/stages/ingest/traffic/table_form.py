@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected, printable
-from appliance.stages.ingest import tables
+from appliance.stages.ingest import records, tables
 from appliance.stages.ingest.header import Wanted
 from appliance.stages.ingest.importers.importer import Importer, Reading
+from appliance.stages.ingest.media import Medium
 from appliance.stages.ingest.source import Source
 from appliance.stages.ingest.tables import Table
 
-MEDIA = frozenset({"text", "spreadsheet", "parquet"})
+MEDIA: tuple[Medium, ...] = ("text", "spreadsheet", "parquet")
 """Files that may hold tables."""
 TELLING = 1000
 """Headings that name a source of the police outweigh any number of rows that merely look like a table."""
@@ -28,15 +29,15 @@ def importer(name: str, wanted: Wanted, rows_of: RowsOf, readable: Wanted | None
     is_readable = readable or wanted
 
     def recognise(source: Source, asked: Mapping[str, str]) -> int:
-        # Whoever names question and answer wants the rows as they stand.
-        if asked or source.medium not in MEDIA:
+        # Whoever names question and answer wants the rows as they stand; JSON rows say themselves what they are.
+        if asked or (source.medium == "text" and records.container_of(source) != "other"):
             return 0
         return sum(TELLING + len(sample.rows) for sample in tables.sample(source, wanted) if wanted(list(sample.columns)))
 
     def read(source: Source, _asked: Mapping[str, str]) -> Reading:
         return Reading(_rows(source, is_readable, rows_of))
 
-    return Importer(name, recognise, read)
+    return Importer(name, recognise, read, media=MEDIA)
 
 
 def _rows(source: Source, is_readable: Wanted, rows_of: RowsOf) -> Iterator[Conversation | Rejected]:
