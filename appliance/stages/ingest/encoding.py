@@ -19,6 +19,8 @@ from appliance.domain.errors import ApplianceError, ExitCode
 
 SAMPLE_BYTES = 1 << 20
 """How much text that is not plain ASCII the verdict rests on."""
+SHORT_TEXT = 40
+"""Characters that are too few to tell sense from nonsense."""
 SEARCHED_BYTES = 64 << 20
 """How far a file is searched for text that is not plain ASCII."""
 
@@ -67,6 +69,13 @@ def decide(path: Path, asked: str, name: str) -> str:
         if marked:
             return marked
         return _by_nul_pattern(first) or _by_vote(first, _telling_sample(file), name)
+
+
+def makes_sense(text: str) -> bool:
+    """Whether the beginning of a text can be one in Chinese or in Latin letters, rather than bytes that were taken for another encoding."""
+    beginning = [char for char in text[:4000] if not char.isspace()]
+    familiar = sum(char < "\x7f" or char in _FREQUENT for char in beginning)
+    return len(beginning) < SHORT_TEXT or familiar > len(beginning) / 20
 
 
 def decoded_blocks(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

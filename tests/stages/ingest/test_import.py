@@ -21,6 +21,7 @@ from appliance.domain.spec import IngestSpec
 from appliance.stages import ingest
 from appliance.stages.ingest.importers import IMPORTERS
 from appliance.stages.ingest.source import Source
+from tests.stages.ingest.office import pdf, word_document, word_paragraph, workbook
 
 Import = Callable[..., Any]
 
@@ -29,19 +30,30 @@ SAMPLES = {
     "messages": b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n',
     "alpaca": b'{"instruction": "q", "output": "a"}\n',
     "preference": b'{"prompt": "q", "chosen": "a", "rejected": "b"}\n',
+    "text_rows": b'{"text": "t"}\n',
     "csv": b"instruction,output\nq,a\n",
+    "spreadsheet": workbook(("s", [["instruction", "output"], ["q", "a"]])),
+    "html": b"<html><body><p>t</p></body></html>",
+    "docx": word_document(word_paragraph("t")),
+    "pdf": pdf("t"),
+    "text": b"t\n",
 }
 """The smallest file of every importer; a new importer adds its own."""
+DOCUMENTS = ("text_rows", "html", "docx", "pdf", "text")
 
 
 @pytest.mark.parametrize("importer", IMPORTERS, ids=lambda importer: importer.name)
 def test_importer_contract(import_bytes: Import, importer: Any) -> None:
     """Every importer recognises its own file and no other, reads it when asked by name, and knows where each row is from."""
     for chosen in ("auto", importer.name):
-        imported = import_bytes(SAMPLES[importer.name], name=f"{chosen}.x", format=chosen)
-        assert imported.turns == [[("user", "q"), ("assistant", "a")]]
+        imported = import_bytes(SAMPLES[importer.name], name=f"{chosen}.txt", format=chosen)
+        if importer.name in DOCUMENTS:
+            assert [row["text"] for row in imported.rows] == ["t"]
+        else:
+            assert imported.turns == [[("user", "q"), ("assistant", "a")]]
+        assert imported.facts["kind"] == ("documents" if importer.name in DOCUMENTS else "conversations")
         assert imported.facts["format"] == importer.name
-        assert imported.rows[0]["source"].startswith(f"{chosen}.x:")
+        assert imported.rows[0]["source"].startswith(f"{chosen}.txt:")
 
 
 def test_importers_do_not_claim_each_other(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ class Rows(msgspec.Struct, frozen=True, tag="rows"):
     rows: list[list[str]]
 
 
+class Records(msgspec.Struct, frozen=True, tag="records"):
+    """Some rows as JSON objects, each as it will be read, and numbered from the first on."""
+
+    rows: list[msgspec.Raw]
+
+
 class Paragraph(msgspec.Struct, frozen=True, tag="paragraph"):
     """A piece of running text that belongs together; never empty."""
 
@@ -70,7 +76,9 @@ class Unreadable(Exception):
         self.parameters: dict[str, Any] = parameters
 
 
-Part = Sheet | Rows | Paragraph | Unread | Refusal
+Part = Sheet | Rows | Records | Paragraph | Unread | Refusal
 
+LONGEST = 1 << 20
+"""Characters of a cell or paragraph; nothing longer can become a row."""
 BEGINNING = 50
 """How many rows, paragraphs or pages a look is about."""

@@ -14,6 +14,9 @@ from functools import lru_cache
 Fields = Mapping[str, tuple[str, ...]]
 """Field → names that mean it, the likeliest first."""
 
+Asked = Mapping[str, str]
+"""Field → the column that somebody said it is."""
+
 LONGEST = 60
 """Characters: what is longer is no heading."""
 MOST = 300
@@ -31,11 +34,18 @@ def bare(heading: str) -> str:
     return _SIGNS.sub("", _BRACKETS.sub("", unicodedata.normalize("NFKC", heading))).casefold()
 
 
-def places_of(columns: Sequence[str], fields: Fields) -> dict[str, int]:
-    """``{field: place of its column}`` for the fields that are there; no column is two fields, the first of equal names is taken."""
-    names = [bare(column) for column in columns] if len(columns) <= MOST else []
-    found: dict[str, int] = {}
+def places_of(columns: Sequence[str], fields: Fields, asked: Asked) -> dict[str, int]:
+    """``{field: place of its column}`` for the fields that are there; no column is two fields, the first of equal names is taken.
+
+    What is asked for wins over what the names say.
+    """
+    if len(columns) > MOST:
+        return {}
+    names = [bare(column) for column in columns]
+    found = {field: columns.index(column) for field, column in asked.items() if field in fields and column in columns}
     for field, known in fields.items():
+        if field in found:
+            continue
         place = next((names.index(bare(name)) for name in known if bare(name) in names), None)
         if place is not None and place not in found.values():
             found[field] = place
