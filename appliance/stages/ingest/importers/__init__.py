@@ -22,8 +22,14 @@ from appliance.stages.ingest.importers import (
 )
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
+from appliance.stages.ingest.traffic import accidents, alarms122, signal_plans
+from appliance.stages.ingest.traffic.sumo import files as sumo
 
 IMPORTERS: tuple[Importer, ...] = (
+    signal_plans.IMPORTER,
+    accidents.IMPORTER,
+    alarms122.IMPORTER,
+    sumo.IMPORTER,
     preference.IMPORTER,
     sharegpt.IMPORTER,
     messages.IMPORTER,

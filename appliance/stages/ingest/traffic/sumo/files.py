@@ -42,7 +42,7 @@ _ROOT = re.compile(rb"(?:<\?.*?\?>|<!--.*?-->|\s+)*+<(?:!DOCTYPE\s+)?([\w:.-]+)"
 
 def recognise(source: Source, asked: Mapping[str, str]) -> int:
     """Whether the document's root is one of SUMO's; one that hides it behind a document type is recognised, to be refused by name."""
-    if asked or source.medium not in {"text", "gzip"}:
+    if asked:
         return 0
     head = b""
     try:
@@ -97,4 +97,4 @@ def _excerpt(element: Element) -> bytes:
     return f"<{element.name}{attributes}>"[:1000].encode("utf-8", "surrogatepass")
 
 
-IMPORTER = Importer("sumo", recognise, read)
+IMPORTER = Importer("sumo", recognise, read, media=("text", "gzip"))

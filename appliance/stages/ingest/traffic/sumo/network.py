@@ -19,10 +19,10 @@ SAMPLED = 30
 MOST_LANES = 60
 """Incoming lanes of a junction that can be shown in a question."""
 JUNCTION_KINDS = {
-    "traffic_light": "信号控制", "priority": "主路优先", "right_before_left": "右侧先行", "unregulated": "无管制", "priority_stop": "停车让行",
-    "allway_stop": "全向停车", "dead_end": "尽头", "rail_crossing": "铁路道口", "zipper": "交替通行",
+    "traffic_light": "信号控制", "priority": "主路优先", "right_before_left": "右侧先行", "unregulated": "无管制",
+    "priority_stop": "停车让行", "allway_stop": "全向停车", "dead_end": "尽头", "rail_crossing": "铁路道口", "zipper": "交替通行",
 }  # fmt: skip
-"""Junction types (sumo.dlr.de/docs/Networks/PlainXML) in Chinese; the variants of ``traffic_light`` count with it, others keep their name."""
+"""Junction types (sumo.dlr.de/docs/Networks/PlainXML) in Chinese; variants of ``traffic_light`` count with it, others keep their name."""
 
 DESCRIBE = ("请根据统计描述这个 SUMO 路网。", "下面是一个仿真路网的统计，请用文字说明它的规模和特点。", "请把以下路网数据写成一段说明。")
 CROSS = ("以自由流速度通过这条路段需要多长时间？", "按限速匀速行驶，通过这条路段要多少秒？限速合多少 km/h？")
@@ -122,9 +122,11 @@ class Network:
         junctions, signals = self._kinds.total(), self._kinds["traffic_light"]
         speed, count = speeds[0]
         answer = [
-            f"路网共有 {self._edges} 条路段、{self._lane_count} 条车道，路段总长 {figures.kilometres(self._length)}，车道总长 "
-            f"{figures.kilometres(self._lane_length)}。平均每条路段长 {figures.metres(self._length / self._edges)}、"
-            f"{figures.plain(Decimal(self._lane_count) / self._edges)} 条车道。",
+            (
+                f"路网共有 {self._edges} 条路段、{self._lane_count} 条车道，路段总长 {figures.kilometres(self._length)}，车道总长 "
+                f"{figures.kilometres(self._lane_length)}。平均每条路段长 {figures.metres(self._length / self._edges)}、"
+                f"{figures.plain(Decimal(self._lane_count) / self._edges)} 条车道。"
+            ),
             f"最常见的限速为 {figures.kilometres_per_hour(speed)}（{count} 条路段，占 {figures.percent(Decimal(count) / self._edges)}）。",
         ]
         if junctions:

@@ -22,7 +22,8 @@ MOST_DURATIONS = 100_000
 """Different durations that are kept for the median; a simulation that has more gets none."""
 
 SUMS = {
-    "duration": "行程时间合计", "routeLength": "行驶里程合计", "waitingTime": "等待时间合计", "timeLoss": "时间损失合计", "departDelay": "出发延误合计",
+    "duration": "行程时间合计", "routeLength": "行驶里程合计", "waitingTime": "等待时间合计", "timeLoss": "时间损失合计",
+    "departDelay": "出发延误合计",
 }  # fmt: skip
 """Attribute → what its sum is called. ``timeLoss`` and ``departDelay`` are missing in some files; their sums are then, too."""
 NEEDED = ("duration", "routeLength", "waitingTime")
@@ -96,17 +97,20 @@ class Trips:
         if self._durations is not None:
             middle, high = (self._percentile(self._durations, share) for share in (Decimal("0.5"), Decimal("0.95")))
             longest = max(self._durations)
-            facts.append(
-                f"行程时间：中位数 {figures.seconds(middle)}，95 百分位 {figures.seconds(high)}，最长 {figures.seconds(longest)}"
-            )
+            facts.append(f"行程时间：中位数 {figures.seconds(middle)}，95 百分位 {figures.seconds(high)}，最长 {figures.seconds(longest)}")
         time, count = sums["duration"], self._arrived
         answer = [
-            f"共有 {count} 辆车到达，平均行程时间 {figures.seconds(time / count)}，平均行驶里程 {figures.metres(sums['routeLength'] / count)}，"
-            f"平均速度 {figures.kilometres_per_hour(sums['routeLength'] / time)}（总里程 ÷ 总时间）。",
+            (
+                f"共有 {count} 辆车到达，平均行程时间 {figures.seconds(time / count)}，"
+                f"平均行驶里程 {figures.metres(sums['routeLength'] / count)}，"
+                f"平均速度 {figures.kilometres_per_hour(sums['routeLength'] / time)}（总里程 ÷ 总时间）。"
+            ),
             f"平均等待 {figures.seconds(sums['waitingTime'] / count)}，占行程时间的 {figures.percent(sums['waitingTime'] / time)}。",
         ]
         if "timeLoss" in sums:
-            answer.append(f"平均时间损失 {figures.seconds(sums['timeLoss'] / count)}，占行程时间的 {figures.percent(sums['timeLoss'] / time)}。")
+            answer.append(
+                f"平均时间损失 {figures.seconds(sums['timeLoss'] / count)}，占行程时间的 {figures.percent(sums['timeLoss'] / time)}。"
+            )
         if "departDelay" in sums:
             answer.append(f"平均出发延误 {figures.seconds(sums['departDelay'] / count)}。")
         if self._under_way:

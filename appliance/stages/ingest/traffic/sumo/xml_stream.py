@@ -34,7 +34,7 @@ class Element:
 def elements(blocks: Iterator[bytes], name: str) -> Iterator[Element]:
     """Every start and end tag of a document in UTF-8, whatever encoding it declares.
 
-    Raises ``xml_with_document_type``, ``xml_too_deep``, ``xml_token_too_long`` and ``xml_broken``, each with the file's ``name`` and the line.
+    Raises ``xml_with_document_type``, ``xml_too_deep``, ``xml_token_too_long`` and ``xml_broken``, with the file's ``name`` and the line.
     """
     stream = _Stream(name)
     for block in blocks:
