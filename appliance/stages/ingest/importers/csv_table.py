@@ -1,6 +1,7 @@
 """Tables as text (CSV, TSV, semicolons, bars): the first record names the columns; the delimiter is found by trying.
 
-Quoting as in RFC 4180: a field in double quotes may hold delimiters and line breaks, a quote inside it is doubled.
+Quoting as in RFC 4180: a field in double quotes may hold delimiters and line breaks, a quote inside it is doubled. An apostrophe that
+stands before what a spreadsheet would take for a formula is no part of the cell, see ``domain/spreadsheet.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
+from appliance.domain.spreadsheet import unguarded
 from appliance.stages.ingest import columns, pieces, records
 from appliance.stages.ingest.importers import alpaca
 from appliance.stages.ingest.importers.importer import Importer, Reading
@@ -81,7 +83,8 @@ def _rows(source: Source, delimiter: str, width: int, places: Mapping[str, int])
                 raise record
             if len(record) < width or any(record[width:]):
                 raise Refused("row_fields_uneven", found=len(record), expected=width)
-            messages = alpaca.messages_of(msgspec.convert({field: record[place] for field, place in places.items()}, alpaca.AlpacaRow))
+            cells = {field: unguarded(record[place]) for field, place in places.items()}
+            messages = alpaca.messages_of(msgspec.convert(cells, alpaca.AlpacaRow))
         except Refused as verdict:
             yield rejected(verdict, line, 0, data)
         else:
