@@ -7,18 +7,20 @@ from typing import Any
 
 import click
 
-from appliance.cli.describing import ProgressBar, show_description
+from appliance.cli.describing import ProgressBar, rejection, show_description
+from appliance.cli.exporting import print_export
 from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
-from appliance.cli.output import moment, narrate, print_facts, print_json, print_json_lines, print_line, print_table
+from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.previewing import show_rows, show_tokens
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.quality import quality_card
+from appliance.services.exporting import write_rejected, write_rows
 from appliance.services.recipes import compose_recipe
-from appliance.texts.foreign import printable
+from appliance.services.row_forms import FORMS
 from appliance.texts.speech import human_bytes, say
 
 
@@ -85,7 +87,7 @@ def show(dataset: str, rejected: bool, base: str | None, as_json: bool) -> None:
             return
         show_description(found, description)
         click.echo()
-    lines = [_rejection(entry) for entry in listing]
+    lines = [rejection(entry) for entry in listing]
     if lines:
         narrate(f"{label('rejected_rows')}:")
         for line in lines:
@@ -150,15 +152,23 @@ def split(
 
 @command.command("export", help=told("datasets export"))
 @click.argument("dataset")
-@click.argument("target", type=click.Path(path_type=Path), required=False)
-def export(dataset: str, target: Path | None) -> None:
-    """Rows as JSON lines, into a file or to standard output."""
-    workbench = open_workbench()
+@click.argument("target", type=click.Path(path_type=Path), required=False, metavar="[FILE]")
+@click.option("--format", "form", default="chat", show_default=True, metavar="|".join(FORMS), help=told("option.export_format"))
+@click.option("--rejected", is_flag=True, help=told("option.export_rejected"))
+@json_option
+def export(dataset: str, target: Path | None, form: str, rejected: bool, as_json: bool) -> None:
+    """Rows for another program, into a new file or to standard output."""
+    datasets = open_workbench().datasets
     if target is None:
-        print_json_lines(workbench.datasets.rows(dataset))
+        print_export(datasets, dataset, form, rejected)
         return
-    found = workbench.datasets.copy_rows(dataset, target)
-    narrate(say("notices", "rows_written", count=found.counts["rows"], path=str(target)))
+    written = (write_rejected if rejected else write_rows)(datasets, dataset, target, form)
+    if as_json:
+        print_json(written)
+        return
+    narrate(say("notices", "rows_written", count=written.counts["written"], path=str(target)))
+    if written.left_out:
+        narrate(say("notices", "rows_not_carried", count=written.counts["left_out"], form=form, path=written.left_out))
 
 
 @command.command("remove", help=told("datasets remove"))
@@ -177,10 +187,3 @@ def _column(assignment: str) -> tuple[str, str]:
     if not (equals and field and column):
         raise ApplianceError("column_malformed", ExitCode.USAGE, assignment=assignment[:80])
     return field.strip(), column
-
-
-def _rejection(entry: dict[str, object]) -> str:
-    parameters = entry.get("parameters") or {}
-    assert isinstance(parameters, dict)
-    reason = say("problems", str(entry["reason"]), **parameters)
-    return f"{label('line')} {entry.get('line', '?')}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from itertools import islice
@@ -97,8 +96,13 @@ class DatasetService:
         return [dataset for dataset in self._store.datasets.all() if dataset.run_id == run_id]
 
     def rows(self, key: str, limit: int | None = None, skip: int = 0) -> Iterator[Row]:
-        """Rows of a dataset, read as they are asked for. Raises ``rows_missing``."""
-        yield from (row_from_json(line) for _, line in self.lines(self.get(key), skip, limit))
+        """Rows of a dataset, read as they are asked for. Raises ``rows_missing`` or ``rows_damaged``."""
+        dataset = self.get(key)
+        for number, (_, line) in enumerate(self.lines(dataset, skip, limit), skip + 1):
+            try:
+                yield row_from_json(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ApplianceError("rows_damaged", path=str(rows_file(dataset)), line=number) from error
 
     def lines(self, dataset: Dataset, skip: int, limit: int | None = None) -> Iterator[tuple[int, bytes]]:
         """``(place in bytes, line)`` of rows; where one was read before, another is found at once. Raises ``rows_missing``."""
@@ -123,28 +127,6 @@ class DatasetService:
             if sibling.id != dataset.id and same_source and sources and sibling.facts.get("side") == "validation":
                 return sibling
         return None
-
-    def copy_rows(self, key: str, target: Path) -> Dataset:
-        """Write a dataset's rows to a file of the user's as JSON lines with ``messages``.
-
-        Raises ``rows_missing``, ``target_exists`` or ``target_not_writable``; a file that did not become whole is removed.
-        """
-        dataset = self.get(key)
-        rows = rows_file(dataset)
-        try:
-            with rows.open("rb") as reading, target.open("xb") as writing:
-                try:
-                    shutil.copyfileobj(reading, writing, 1 << 20)
-                except BaseException:
-                    target.unlink()
-                    raise
-        except FileExistsError:
-            raise ApplianceError("target_exists", ExitCode.USAGE, path=str(target)) from None
-        except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            exit_code = ExitCode.NO_ROOM if full else ExitCode.USAGE
-            raise ApplianceError("target_not_writable", exit_code, path=str(target), reason=error.strerror or "") from error
-        return dataset
 
     def remove(self, key: str) -> Dataset:
         """Delete a dataset's row and files. Raises ``still_needed`` or ``in_use``."""
