@@ -44,9 +44,6 @@ IMPORTERS: tuple[Importer, ...] = (
 )
 """In this order a file is offered to them; of two that recognise equally many rows the first gets it."""
 
-_SHOWN_NAMES = 50
-"""Of a file's columns that an error carries."""
-
 
 def choose(source: Source, asked: str, asked_columns: Mapping[str, str]) -> Importer:
     """The importer called ``asked``, or for ``auto`` the one that recognises most of the file's first rows.
@@ -74,6 +71,6 @@ def _unrecognised(source: Source) -> ApplianceError:
     container, sample = records.container_of(source), records.sample_of(source)
     if sample:
         keys = dict.fromkeys(key for record in sample for key in record)
-        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"), names=list(keys)[:_SHOWN_NAMES])
+        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"), names=list(keys)[: columns.SHOWN_NAMES])
     code = {"list": "json_list_without_objects", "lines": "json_not_rows", "other": "format_unknown"}[container]
     return ApplianceError(code, name=source.name)
