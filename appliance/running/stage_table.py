@@ -22,6 +22,7 @@ STAGES: dict[str, StageEntry] = {
     "adopt": StageEntry("appliance.stages.adopt", spec.AdoptSpec),
     "ingest": StageEntry("appliance.stages.ingest", spec.IngestSpec),
     "clean": StageEntry("appliance.stages.clean", spec.CleanSpec),
+    "redact": StageEntry("appliance.stages.redact", spec.RedactSpec),
     "split": StageEntry("appliance.stages.split", spec.SplitSpec),
     "train": StageEntry("appliance.stages.train", spec.TrainSpec, heavy=True),
     "evaluate": StageEntry("appliance.stages.evaluate", spec.EvaluateSpec, heavy=True),
