@@ -43,6 +43,17 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     encoding: str = "auto"
 
 
+class LookSpec(Spec, frozen=True, kw_only=True):
+    """Tell how a foreign file would be read; nothing is made. The choices are those of ``IngestSpec``."""
+
+    source: str
+    format: str = "auto"
+    columns: dict[str, str] = {}
+    encoding: str = "auto"
+    rows: int = 3
+    """How many rows are shown, and how many rejected ones at most."""
+
+
 class CleanSpec(Spec, frozen=True, kw_only=True):
     """Normalise rows and drop duplicates and rows of a length nobody can use."""
 
@@ -76,6 +87,19 @@ class SplitSpec(Spec, frozen=True, kw_only=True):
     train_output: str
     validation_output: str
     recipe: SplitRecipe = SplitRecipe()
+
+
+class DescribeSpec(Spec, frozen=True, kw_only=True):
+    """Tell what a dataset looks like."""
+
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    output: str
+    """The description, a JSON file."""
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty to count characters."""
+    adapter: str = ""
+    """Folder of an adapter, which may bring a tokenizer of its own; empty for none."""
 
 
 class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
