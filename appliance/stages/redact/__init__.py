@@ -60,6 +60,7 @@ def _redact(spec: RedactSpec, rows: Path, emit: Emit) -> None:
         if spec.keep_key:
             keep_key(key, Path(spec.keep_key))
     facts = {
+        "kind": "documents" if story.documents else "conversations",
         "counts": {"read": report.rows, "rows": kept.count, "changed": report.changed},
         "redaction": report.facts(),
         "recipe": msgspec.to_builtins(spec.recipe),
@@ -96,6 +97,8 @@ class _Story:
         self._path = rows
         self._rows = 0
         self._changed = 0
+        self.documents = 0
+        """How many of the rows are documents."""
         self._kinds: dict[str, KindReport] = {}
         self._listed: dict[bytes, list[Any]] = {}
         """By digest: the first find and how many there are."""
@@ -118,6 +121,7 @@ class _Story:
 
     def _note(self, done: Done) -> None:
         self._rows += done.rows
+        self.documents += done.documents
         self._changed += done.changed
         for kind, report in done.kinds.items():
             self._kinds.setdefault(kind, KindReport()).add(report, EXAMPLES)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.domain.conversation import from_json
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.recipe import RedactionRecipe
 from appliance.domain.redaction import KindReport
+from appliance.domain.row import row_from_json, row_to_json
 from appliance.files.lines import read_lines
-from appliance.stages.redact.redactor import Chosen, Redactor, Row, Seen, masked
+from appliance.stages.redact.redactor import Chosen, Redactor, Seen, masked
 
 BLOCK_BYTES = 1 << 18
 """Of rows that go to a process at once."""
@@ -57,6 +57,8 @@ class Done(msgspec.Struct):
 
     position: int
     rows: int
+    documents: int = 0
+    """How many of the rows are documents."""
     lines: list[bytes] = []
     changed: int = 0
     kinds: dict[str, KindReport] = {}
@@ -77,26 +79,15 @@ def blocks(path: Path) -> Iterator[Block]:
         yield Block(lines, number - len(lines) + 1, position)
 
 
-def decode_row(line: bytes) -> Row:
-    """A conversation or a document; raises ``msgspec.DecodeError`` for anything else."""
-    try:
-        return from_json(line)
-    except msgspec.ValidationError:
-        return _document(line)
-
-
-_document: Callable[[bytes], Document] = msgspec.json.Decoder(Document).decode
-_encode = msgspec.json.Encoder().encode
-
-
 def redact_block(redactor: Redactor, block: Block, check: bool) -> Done:
     """Redact or check each row of a block. Raises ``rows_damaged`` with the line."""
     done = Done(block.position, len(block.lines))
     for number, line in enumerate(block.lines, block.first):
         try:
-            row = decode_row(line)
+            row = row_from_json(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApplianceError("rows_damaged", path="", line=number) from error
+        done.documents += isinstance(row, Document)
         if check:
             redacted, seen = row, redactor.check(row)
         else:
@@ -105,7 +96,7 @@ def redact_block(redactor: Redactor, block: Block, check: bool) -> Done:
             _count(done, one, number)
         done.changed += redacted is not row
         if not check:
-            done.lines.append(line if redacted is row else _encode(redacted))
+            done.lines.append(line if redacted is row else row_to_json(redacted))
     return done
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from appliance.domain.redaction import Choice
+from appliance.domain.row import row_from_json
 from appliance.domain.spec import RedactSpec
 from appliance.files.lines import read_lines
-from appliance.stages.redact.blocks import decode_row
 from appliance.stages.redact.redactor import Redactor
 
 
@@ -38,7 +38,7 @@ def decided(spec: RedactSpec, rows: Path) -> tuple[dict[tuple[str, str], Choice]
 def _decided_in(line: bytes, wanted: dict[str, Choice], redactor: Redactor, chosen: dict[tuple[str, str], Choice]) -> int:
     """Add what is decided about one row; how many decisions fit nothing."""
     try:
-        row = decode_row(line)
+        row = row_from_json(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return len(wanted)
     places = {f"{part}:{find.start}": (find.kind, find.value) for part, find in redactor.finds(row)}

@@ -10,16 +10,15 @@ from functools import lru_cache
 
 import msgspec
 
-from appliance.domain.conversation import Conversation
 from appliance.domain.document import Document
 from appliance.domain.recipe import RedactionRecipe
 from appliance.domain.redaction import Choice
+from appliance.domain.row import Row
 from appliance.stages.redact.drawing import Draw
 from appliance.stages.redact.finding import Anchors, Find, Text
 from appliance.stages.redact.rules import RULE_OF, RULES, name
 from appliance.stages.redact.rules.rule import Rule
 
-Row = Conversation | Document
 Chosen = Mapping[tuple[str, str], Choice]
 """(kind, value) → what a person decided."""
 
