@@ -136,6 +136,8 @@ class TrainingRecipe(Section, frozen=True, kw_only=True):
     """Nats by which a validation loss has to be lower to count as an improvement."""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 17
     """Order of rows, dropout and the first LoRA weights."""
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Processes that train together, each on a GPU of its own."""
 
 
 GgufType = Literal["q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16", "bf16"]
