@@ -36,8 +36,10 @@ def show_look(look: Look, as_json: bool) -> None:
             click.echo(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
         if "text" in row:
             click.echo(_shown(row["text"]))
-    for row in look.rejected:
-        click.echo(f"── {label('line')} {row.line}: {say('problems', row.reason, **row.parameters)}  {printable(row.excerpt)[:80]}")
+    for refused in look.rejected:
+        click.echo(
+            f"── {label('line')} {refused.line}: {say('problems', refused.reason, **refused.parameters)}  {printable(refused.excerpt)[:80]}"
+        )
 
 
 def _shown(text: str) -> str:
