@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.redaction import Decision
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +63,23 @@ class CleanSpec(Spec, frozen=True, kw_only=True):
     recipe: CleaningRecipe = CleaningRecipe()
 
 
+class RedactSpec(Spec, frozen=True, kw_only=True):
+    """Replace personal data by pseudonyms, or with ``check`` only look for it."""
+
+    rows: str
+    output: str
+    """Folder of the new dataset; of a check, the report, a JSON file."""
+    recipe: RedactionRecipe = RedactionRecipe()
+    check: bool = False
+    key_file: str = ""
+    """A file with the key; empty for a new key that nobody keeps. The key itself is in no specification."""
+    keep_key: str = ""
+    """Where a new key is written; empty for nowhere."""
+    decisions: tuple[Decision, ...] = ()
+    decided_by: str = ""
+    """Who decided, for the record."""
+
+
 class SplitSpec(Spec, frozen=True, kw_only=True):
     """Divide rows into training and validation by their content hash."""
 
@@ -69,6 +87,19 @@ class SplitSpec(Spec, frozen=True, kw_only=True):
     train_output: str
     validation_output: str
     recipe: SplitRecipe = SplitRecipe()
+
+
+class DescribeSpec(Spec, frozen=True, kw_only=True):
+    """Tell what a dataset looks like."""
+
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    output: str
+    """The description, a JSON file."""
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty to count characters."""
+    adapter: str = ""
+    """Folder of an adapter, which may bring a tokenizer of its own; empty for none."""
 
 
 class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -41,12 +41,8 @@ class Case(NamedTuple):
 
 def crafted() -> Iterator[Case]:
     """Attacks by hand."""
-    yield from _archives()
-    yield from _workbooks()
-    yield from _word_documents()
-    yield from _pdfs()
-    yield from _texts()
-    yield from _pages()
+    for attacks in (archives, workbooks, word_documents, pdfs, texts, pages):
+        yield from attacks()
 
 
 def mutated(count: int, seed: int = SEED) -> Iterator[Case]:
@@ -104,7 +100,8 @@ def parquet(rows: list[dict[str, str]]) -> bytes:
     return buffer.getvalue()
 
 
-def _archives() -> Iterator[Case]:
+def archives() -> Iterator[Case]:
+    """Zip files."""
     good = json.dumps(GOOD_ROW, ensure_ascii=False).encode() + b"\n"
     yield Case("bomb-by-ratio.zip", zipped({"good.jsonl": good, "zeros.txt": b"\0" * (24 << 20)}))
     yield Case("only-a-bomb.zip", zipped({"spaces.txt": b" " * (24 << 20)}))
@@ -142,7 +139,8 @@ def _archives() -> Iterator[Case]:
     )
 
 
-def _workbooks() -> Iterator[Case]:
+def workbooks() -> Iterator[Case]:
+    """Spreadsheets."""
     rows = [["问题", "回答"], ["问", "答"]]
     sheet = sheet_xml(rows)
 
@@ -174,7 +172,9 @@ def _workbooks() -> Iterator[Case]:
         yield Case(f"without-{missing.replace('/', '-')}.xlsx", zipped({name: xml for name, xml in entries.items() if name != missing}))
 
 
-def _word_documents() -> Iterator[Case]:
+def word_documents() -> Iterator[Case]:
+    """DOCX files."""
+
     def document(name: str, body: str, before: str = "") -> Case:
         entries = word_entries(body)
         return Case(name, zipped({**entries, "word/document.xml": before + entries["word/document.xml"]}))
@@ -198,7 +198,8 @@ def _word_documents() -> Iterator[Case]:
     yield Case("attributes.docx", zipped({"word/document.xml": f"<w:x xmlns:w='{WORD}' {attributes}/>"}))
 
 
-def _pdfs() -> Iterator[Case]:
+def pdfs() -> Iterator[Case]:
+    """PDF files."""
     good = pdf("第一页。", "第二页。")
     yield Case("pages-in-a-circle.pdf", good.replace(b"/Kids[4 0 R 6 0 R]", b"/Kids[2 0 R 2 0 R]"))
     yield Case("endless-count.pdf", good.replace(b"/Count 2", b"/Count 2000000000"))
@@ -220,7 +221,8 @@ def _pdfs() -> Iterator[Case]:
     yield Case("letters-without-meaning.pdf", pdf("\ue000\ue001\ue002" * 20))
 
 
-def _texts() -> Iterator[Case]:
+def texts() -> Iterator[Case]:
+    """Text, and files that are of no kind at all."""
     good = json.dumps(GOOD_ROW, ensure_ascii=False)
     yield Case("one-long-line.jsonl", b'{"instruction": "' + b"x" * (16 << 20))
     yield Case("one-long-line.csv", "问题,回答\n".encode() + b"x" * (16 << 20))
@@ -232,7 +234,7 @@ def _texts() -> Iterator[Case]:
     yield Case("nul.txt", "第一行\n第\0二行\n".encode())
     yield Case(
         "mixed.csv",
-        "question,answer\n".encode() + b"".join(f"路口{n},交通{n}\n".encode(("utf-8", "gb18030", "big5")[n % 3]) for n in range(60)),
+        b"question,answer\n" + b"".join(f"路口{n},交通{n}\n".encode(("utf-8", "gb18030", "big5")[n % 3]) for n in range(60)),
     )
     yield Case("mixed.jsonl", b"".join((good + "\n").encode(("utf-8", "gb18030")[n % 4 == 0]) for n in range(60)))
     yield Case("mixed.txt", "第一行，路口早高峰排队较长。\n".encode() * 9 + "第二行，绿灯。\n".encode("gb18030"))
@@ -270,7 +272,8 @@ def _texts() -> Iterator[Case]:
         yield Case(f"old-{stream}.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504 + stream.encode("utf-16-le") + b"\0" * 512)
 
 
-def _pages() -> Iterator[Case]:
+def pages() -> Iterator[Case]:
+    """Web pages."""
     yield Case("deep.html", b"<html><body>" + b"<div>" * 100_000)
     yield Case("not-closed.html", b"<html><body>" + b"<a " * 30_000)
     yield Case("comments.html", b"<html><body>" + b"<!--" * 30_000)

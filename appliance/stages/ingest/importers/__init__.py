@@ -22,8 +22,14 @@ from appliance.stages.ingest.importers import (
 )
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
+from appliance.stages.ingest.traffic import accidents, alarms122, signal_plans
+from appliance.stages.ingest.traffic.sumo import files as sumo
 
 IMPORTERS: tuple[Importer, ...] = (
+    signal_plans.IMPORTER,
+    accidents.IMPORTER,
+    alarms122.IMPORTER,
+    sumo.IMPORTER,
     preference.IMPORTER,
     sharegpt.IMPORTER,
     messages.IMPORTER,
@@ -65,6 +71,6 @@ def _unrecognised(source: Source) -> ApplianceError:
     container, sample = records.container_of(source), records.sample_of(source)
     if sample:
         keys = dict.fromkeys(key for record in sample for key in record)
-        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"))
+        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"), names=list(keys)[: columns.SHOWN_NAMES])
     code = {"list": "json_list_without_objects", "lines": "json_not_rows", "other": "format_unknown"}[container]
     return ApplianceError(code, name=source.name)

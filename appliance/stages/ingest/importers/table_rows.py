@@ -10,6 +10,7 @@ from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected, printable
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
+from appliance.domain.spreadsheet import unguarded
 from appliance.stages.ingest import columns, tables
 from appliance.stages.ingest.importers import alpaca
 from appliance.stages.ingest.importers.importer import Reading, Row
@@ -75,14 +76,14 @@ def _maker(names: tuple[str, ...], mapping: Mapping[str, str]) -> MakeRow:
         def document(cells: list[str], place: str) -> Document:
             if is_blank(cells[place_of_text]):
                 raise Refused("row_without_text")
-            return Document(cells[place_of_text], place)
+            return Document(unguarded(cells[place_of_text]), place)
 
         return document
 
     def conversation(cells: list[str], place: str) -> Conversation:
         row = alpaca.AlpacaRow()
         for field, at in places.items():
-            setattr(row, field, cells[at])
+            setattr(row, field, unguarded(cells[at]))
         return Conversation(alpaca.messages_of(row), place)
 
     return conversation
