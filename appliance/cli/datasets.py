@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.grouping import groups, mix
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_json_lines, print_table, printable
+from appliance.cli.rejections import write_rejections
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
@@ -19,6 +21,10 @@ from appliance.texts.speech import human_bytes, say
 @click.group("datasets", help=told("datasets"))
 def command() -> None:
     """The noun."""
+
+
+command.add_command(groups)
+command.add_command(mix)
 
 
 @command.command("import", help=told("datasets import"))
@@ -90,16 +96,24 @@ def preview(dataset: str, limit: int, skip: int, as_json: bool) -> None:
 @command.command("clean", help=told("datasets clean"))
 @click.argument("dataset")
 @click.option("--name", help=told("option.name"))
+@click.option("--base", metavar="MODEL", help=told("option.counting_base"))
 @recipe_options
 @detach_option
 @json_option
 def clean(
-    dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
+    dataset: str,
+    name: str | None,
+    base: str | None,
+    preset: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Clean a dataset into a new one."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
 
 
 @command.command("split", help=told("datasets split"))
@@ -111,7 +125,7 @@ def clean(
 def split(
     dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
 ) -> None:
-    """Divide a dataset into two."""
+    """Divide a dataset into two or three."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
     follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.split), as_json, detach)
@@ -120,9 +134,13 @@ def split(
 @command.command("export", help=told("datasets export"))
 @click.argument("dataset")
 @click.argument("target", type=click.Path(path_type=Path), required=False)
-def export(dataset: str, target: Path | None) -> None:
+@click.option("--rejected", is_flag=True, help=told("option.export_rejected"))
+def export(dataset: str, target: Path | None, rejected: bool) -> None:
     """Rows as JSON lines, into a file or to standard output."""
     workbench = open_workbench()
+    if rejected:
+        write_rejections(workbench, dataset, target)
+        return
     if target is None:
         print_json_lines(workbench.datasets.rows(dataset))
         return

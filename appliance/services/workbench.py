@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
 from appliance.services.datasets import DatasetService
+from appliance.services.groups import GroupService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.runs import RunService
@@ -19,6 +20,7 @@ class Workbench:
         self.store = Store(self.home.root)
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
+        self.groups = GroupService(self.home, self.datasets)
         self.models = ModelService(self.store, self.home, self.runs, self.datasets)
         self.plans = PlanService(self.home, self.datasets, self.models)
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
