@@ -7,9 +7,10 @@ from typing import Literal
 
 import click
 
+from appliance.cli.describing import ProgressBar
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
-from appliance.cli.output import narrate, print_json, printable
+from appliance.cli.output import narrate, print_json, print_line
 from appliance.cli.starting import follow_and_show
 from appliance.cli.wording import label, told
 from appliance.services.recipes import compose_recipe
@@ -26,7 +27,9 @@ def groups(dataset: str, contradictions: bool, similarity: float, limit: int, as
     """Rows that say nearly the same, or that answer one question differently."""
     workbench = open_workbench()
     kind: Literal["near_duplicates", "contradictions"] = "contradictions" if contradictions else "near_duplicates"
-    facts, found = workbench.groups.find(dataset, kind, similarity)
+    bar = ProgressBar()
+    facts, found = workbench.groups.find(dataset, kind, similarity, bar.tell)
+    bar.end()
     shown = [group for group, _ in zip(found, range(limit), strict=False)]
     if as_json:
         print_json({"dataset": dataset, "kind": kind, "facts": facts, "groups": shown})
@@ -34,7 +37,7 @@ def groups(dataset: str, contradictions: bool, similarity: float, limit: int, as
     for group in shown:
         click.echo(f"── {say('labels', 'group_of', group=group['group'], size=group['size'])}")
         for row in group["rows"]:
-            click.echo(f"{label('line')} {row['line']}: {printable(row['excerpt'])}")
+            print_line(f"{label('line')} {row['line']}: {row['excerpt']}")
     narrate(say("notices", f"{kind}_found", **facts))
 
 

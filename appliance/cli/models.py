@@ -9,7 +9,7 @@ import click
 
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option
-from appliance.cli.output import moment, narrate, print_facts, print_json, print_table
+from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.starting import as_object, follow_and_show, model_facts
 from appliance.cli.wording import label, told
 from appliance.texts.speech import human_bytes, say
@@ -75,7 +75,7 @@ def lineage(model: str, as_json: bool) -> None:
         print_json(tree)
         return
     for line in _branches(tree, "", ""):
-        click.echo(line)
+        print_line(line)
 
 
 @command.command("verify", help=told("models verify"))

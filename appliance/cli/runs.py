@@ -15,6 +15,7 @@ from appliance.cli.watching import raise_if_unwell, stage_name, watch
 from appliance.cli.wording import label, told
 from appliance.domain.run import Run
 from appliance.services.workbench import Workbench
+from appliance.texts.foreign import printable_lines
 from appliance.texts.speech import human_bytes, human_duration, say
 
 
@@ -54,7 +55,7 @@ def show(run: str, as_json: bool) -> None:
     ]
     print_table(("stage", "state", "duration", "memory"), rows)
     if found.failure:
-        click.echo(f"{label('error')}: {failure_sentence(found.failure)}")
+        click.echo(printable_lines(f"{label('error')}: {failure_sentence(found.failure)}"))
 
 
 @command.command("watch", help=told("runs watch"))

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.redaction import Decision
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +43,17 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     encoding: str = "auto"
 
 
+class LookSpec(Spec, frozen=True, kw_only=True):
+    """Tell how a foreign file would be read; nothing is made. The choices are those of ``IngestSpec``."""
+
+    source: str
+    format: str = "auto"
+    columns: dict[str, str] = {}
+    encoding: str = "auto"
+    rows: int = 3
+    """How many rows are shown, and how many rejected ones at most."""
+
+
 class CleanSpec(Spec, frozen=True, kw_only=True):
     """Tidy rows and drop those that nobody should learn from."""
 
@@ -63,6 +75,23 @@ class GroupSpec(Spec, frozen=True, kw_only=True):
     similarity: float = 0.8
 
 
+class RedactSpec(Spec, frozen=True, kw_only=True):
+    """Replace personal data by pseudonyms, or with ``check`` only look for it."""
+
+    rows: str
+    output: str
+    """Folder of the new dataset; of a check, the report, a JSON file."""
+    recipe: RedactionRecipe = RedactionRecipe()
+    check: bool = False
+    key_file: str = ""
+    """A file with the key; empty for a new key that nobody keeps. The key itself is in no specification."""
+    keep_key: str = ""
+    """Where a new key is written; empty for nowhere."""
+    decisions: tuple[Decision, ...] = ()
+    decided_by: str = ""
+    """Who decided, for the record."""
+
+
 class SplitSpec(Spec, frozen=True, kw_only=True):
     """Divide rows into training, validation and test by their content hash."""
 
@@ -71,6 +100,19 @@ class SplitSpec(Spec, frozen=True, kw_only=True):
     validation_output: str
     test_output: str = ""
     recipe: SplitRecipe = SplitRecipe()
+
+
+class DescribeSpec(Spec, frozen=True, kw_only=True):
+    """Tell what a dataset looks like."""
+
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    output: str
+    """The description, a JSON file."""
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty to count characters."""
+    adapter: str = ""
+    """Folder of an adapter, which may bring a tokenizer of its own; empty for none."""
 
 
 class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,9 +31,6 @@ PROGRESS_INTERVAL = 0.25
 PREDECESSOR_LEAVES_WITHIN = 45.0
 """Seconds; a worker whose conductor was killed saves before it leaves, and two must not write the same checkpoints."""
 
-STOPPED = 143
-"""Exit status after SIGTERM, as a shell would report it."""
-
 
 class EventWriter:
     """Writes events as lines; of a fast series of Progress only every fourth of a second gets through, and always the last."""
@@ -69,7 +66,7 @@ def main(arguments: list[str]) -> int:
     """Run the stage; the exit status is that of the error, if there was one."""
     stage, spec_file = arguments
     go_offline()
-    writer = EventWriter(_take_standard_output())
+    writer = EventWriter(take_standard_output())
     stopping.install()
     try:
         deadline = time.monotonic() + PREDECESSOR_LEAVES_WITHIN
@@ -80,10 +77,10 @@ def main(arguments: list[str]) -> int:
         # Held until this process ends.
         return _run_stage(stage, Path(spec_file), writer)
     except stopping.Stopped:
-        return STOPPED
+        return stopping.STOPPED
     except BrokenPipeError:
         # The conductor is gone; there is nobody left to tell.
-        return STOPPED
+        return stopping.STOPPED
 
 
 def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:
@@ -92,7 +89,7 @@ def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:
         spec = msgspec.json.decode(spec_file.read_bytes(), type=entry.spec)
         import_module(entry.module).run(spec, writer.emit)
     except ApplianceError as error:
-        failure = Failed(error.code, _plain(error.parameters), int(error.exit_code))
+        failure = Failed(error.code, plain_values(error.parameters), int(error.exit_code))
     except MemoryError:
         traceback.print_exc()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -111,12 +108,12 @@ def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:
     return failure.exit_code
 
 
-def _plain(parameters: dict[str, object]) -> dict[str, object]:
+def plain_values(parameters: dict[str, object]) -> dict[str, object]:
     """Parameters as JSON values; paths and the like become text."""
     return {name: msgspec.to_builtins(value, enc_hook=str) for name, value in parameters.items()}
 
 
-def _take_standard_output() -> BinaryIO:
+def take_standard_output() -> BinaryIO:
     """Keep file descriptor 1 for events and send everything else that is printed there to standard error."""
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

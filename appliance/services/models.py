@@ -178,6 +178,13 @@ class ModelService:
         """The model as a plan needs it; an adapter with its base."""
         return ModelRef.of(model, self._base_of(model) if model.kind == "adapter" else None)
 
+    def tokenizer_of(self, key: str) -> tuple[Path, Path | None]:
+        """Folders that a model's tokenizer may lie in: of what is trained, and of an adapter on it. Raises ``model_kind_unfit``."""
+        model = self._get_kind(key, ("base", "merged", "adapter"))
+        if model.kind == "adapter":
+            return Path(self._base_of(model).path), Path(model.path)
+        return Path(model.path), None
+
     def lineage(self, key: str) -> dict[str, Any]:
         """What a model was made from, down to the sources: ``{id, name, kind, role, parents: [...]}``."""
         return self._tree(self.get(key).id, "", set())

@@ -8,18 +8,17 @@ from typing import Any
 
 import msgspec
 
-from appliance.domain.dataset import ROWS_FILE
+from appliance.domain.dataset import ROWS_FILE, Dataset
 from appliance.services.datasets import DatasetService
 from appliance.texts.speech import say
 
 
-def whole_rejections(datasets: DatasetService, key: str) -> Iterator[dict[str, Any]]:
+def whole_rejections(datasets: DatasetService, dataset: Dataset) -> Iterator[dict[str, Any]]:
     """Every rejected row of a dataset in the order of lines: the record, ``why`` in words, and the ``row`` as its source has it."""
-    dataset = datasets.get(key)
     source = datasets.source_of(dataset)
     lines = _lines(Path(source.path) / ROWS_FILE) if source is not None else iter(())
     number, line = next(lines, (0, b""))
-    for record in datasets.rejected(key):
+    for record in datasets.rejected(dataset.id):
         while number and number < record["line"]:
             number, line = next(lines, (0, b""))
         why = say("problems", record["reason"], **(record.get("parameters") or {}))

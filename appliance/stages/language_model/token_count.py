@@ -9,7 +9,7 @@ from appliance.domain.document import Document
 from appliance.domain.row import Row
 from appliance.inference.wording import plain_text
 from appliance.stages.language_model.chat_template import ChatTemplate
-from appliance.stages.language_model.loading import load_tokenizer
+from appliance.stages.language_model.tokenizer import load_tokenizer
 
 
 def token_counter(base: Path) -> Callable[[Row], int]:

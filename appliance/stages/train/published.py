@@ -14,7 +14,7 @@ from appliance.domain.plan import TrainingPlan
 from appliance.files.checksum import folder_manifest, manifest_sha256, size_of
 from appliance.files.publish import published_folder
 from appliance.stages.language_model.loading import parameter_counts
-from appliance.stages.language_model.new_tokens import TOKENIZER_FILE
+from appliance.stages.language_model.tokenizer import TOKENIZER_FILE
 from appliance.stages.train.loop import Trainer
 from appliance.stages.train.order import packs_rows
 from appliance.stages.train.reporting import memory_in_use, peak_memory

@@ -16,8 +16,8 @@ from appliance.stages.clean.rules.rule import Apply, Dropped, with_texts
 _BLOCKS = frozenset(
     (
         "article", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "form", "h1", "h2",
-        "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "li", "nav", "ol", "option", "p", "pre", "section", "table", "tbody", "tfoot",
-        "thead", "title", "tr", "ul",
+        "h3", "h4", "h5", "h6", "head", "header", "hr", "html", "li", "nav", "ol", "option", "p", "pre", "section", "table", "tbody",
+        "tfoot", "thead", "title", "tr", "ul",
     )
 )  # fmt: skip
 _CELLS = frozenset(("td", "th"))
