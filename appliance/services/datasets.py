@@ -23,6 +23,7 @@ from appliance.domain.spec import LookSpec
 from appliance.files.line_index import LineIndex
 from appliance.running.direct import stage_events
 from appliance.services.names import free_stem
+from appliance.services.passes import redaction_state
 from appliance.services.planning import DatasetRef
 from appliance.services.runs import RunService
 from appliance.services.uses import require_unused
@@ -70,7 +71,7 @@ class DatasetService:
         parent = self.get(key)
         name = name or free_stem(self._store, f"{parent.name}-clean")
         run_id, plan = self._runs.new_plan()
-        plan.clean(DatasetRef.of(parent), name, recipe)
+        plan.clean(DatasetRef.of(parent, redaction_state(self._store, parent).passed), name, recipe)
         return self._runs.start(run_id, f"clean-{name}", plan, Recipe(cleaning=recipe))
 
     def start_split(self, key: str, name: str | None, recipe: SplitRecipe) -> Run:

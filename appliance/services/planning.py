@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from appliance.domain.home import Home
 from appliance.domain.identity import new_id
 from appliance.domain.methods import METHODS
 from appliance.domain.model import Model, ModelKind
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
 from appliance.domain.run import PlannedStage, Publication
 from appliance.domain.spec import (
     AdoptSpec,
@@ -24,6 +24,7 @@ from appliance.domain.spec import (
     ExportSpec,
     IngestSpec,
     MixedRows,
+    RedactSpec,
     Spec,
     SplitSpec,
     TrainSpec,
@@ -38,11 +39,13 @@ class DatasetRef:
 
     id: str
     path: Path
+    redacted: bool = False
+    """Whether its personal data is, or will be, replaced."""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> DatasetRef:
+    def of(cls, dataset: Dataset, redacted: bool = False) -> DatasetRef:
         """One that exists."""
-        return cls(dataset.id, Path(dataset.path))
+        return cls(dataset.id, Path(dataset.path), redacted)
 
     @property
     def rows(self) -> str:
@@ -112,8 +115,22 @@ class Plan:
     def clean(self, parent: DatasetRef, name: str, recipe: CleaningRecipe) -> DatasetRef:
         """Clean a dataset."""
         made, publication = self._dataset("dataset", name, parent)
-        self._add("clean", CleanSpec(rows=parent.rows, output=str(made.path), recipe=recipe), publication)
+        spec = CleanSpec(rows=parent.rows, output=str(made.path), recipe=recipe, recheck_redaction=parent.redacted)
+        self._add("clean", spec, publication)
         return made
+
+    def redact(self, parent: DatasetRef, name: str, recipe: RedactionRecipe, *, keep_key: bool = False, **choices: Any) -> DatasetRef:
+        """Replace personal data; ``choices`` are those of ``RedactSpec``. A kept key lies apart from the data."""
+        made, publication = self._dataset("dataset", name, parent)
+        place = str(self._home.dataset_key(made.id)) if keep_key else ""
+        self._add("redact", RedactSpec(rows=parent.rows, output=str(made.path), recipe=recipe, keep_key=place, **choices), publication)
+        return replace(made, redacted=True)
+
+    def check_redaction(self, dataset: DatasetRef, recipe: RedactionRecipe, **choices: Any) -> None:
+        """Look for personal data in a dataset; ``choices`` are those of ``RedactSpec``."""
+        report = self._home.run(self._run_id) / f"report-{len(self.stages):02d}.json"
+        spec = RedactSpec(rows=dataset.rows, output=str(report), recipe=recipe, check=True, **choices)
+        self._add("redact", spec, Publication(role="report", noun="score", id=dataset.id), title="check_redaction")
 
     def split(self, parent: DatasetRef, names: tuple[str, str], recipe: SplitRecipe) -> tuple[DatasetRef, DatasetRef | None]:
         """Divide a dataset into training and validation; without a validation share there is no second one."""
@@ -138,6 +155,7 @@ class Plan:
         terms: tuple[str, ...] = (),
         general: DatasetRef | None = None,
         mixed: Sequence[MixedRef] = (),
+        without_redaction: tuple[str, ...] = (),
     ) -> ModelRef:
         """Train an adapter on a base, or a whole model where the method does that."""
         model_id = new_id("model")
@@ -154,6 +172,7 @@ class Plan:
             general_rows=general.rows if general else "",
             mixed=tuple(MixedRows(name=part.name, rows=part.dataset.rows, share=part.share) for part in mixed),
             terms=terms,
+            without_redaction=without_redaction,
             output=str(place),
             checkpoints=str(self._home.checkpoints(self._run_id)),
             cache=str(self._home.cache),

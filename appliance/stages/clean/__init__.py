@@ -16,12 +16,14 @@ from appliance.domain.conversation import Conversation, from_json, to_json
 from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Rejected, printable
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Progress, Started
+from appliance.domain.redaction import RECHECK_FACT
 from appliance.domain.spec import CleanSpec
 from appliance.files.lines import BLOCK, LineWriter, read_lines
 from appliance.files.publish import published_folder
 from appliance.files.space import disk_full_named
 from appliance.stages.clean.rules import RULES
 from appliance.stages.clean.rules.rule import Apply, Dropped
+from appliance.stages.redact.recheck import Recheck
 
 EXAMPLES = 5
 """How many examples a rule's report keeps of what it changed, and as many of what it dropped."""
@@ -38,7 +40,8 @@ def run(spec: CleanSpec, emit: Emit) -> None:
     reports = [_Report(name, apply) for name, make in RULES if (apply := make(spec.recipe)) is not None]
     emit(Started(total=rows.stat().st_size, unit="bytes", what="clean"))
     with disk_full_named(place), published_folder(place) as folder:
-        kept, counts = _write(rows, folder, reports, emit)
+        recheck = Recheck() if spec.recheck_redaction else None
+        kept, counts = _write(rows, folder, reports, recheck, emit)
         if not kept.count:
             raise _nothing_left(reports)
     if counts["dropped"]:
@@ -49,6 +52,7 @@ def run(spec: CleanSpec, emit: Emit) -> None:
         "reasons": dict(_reasons(reports).most_common()),
         "recipe": msgspec.to_builtins(spec.recipe),
         "seconds": round(time.monotonic() - began, 3),
+        **({RECHECK_FACT: recheck.facts()} if recheck else {}),
     }
     emit(Produced(Artifact(role="dataset", path=str(place), sha256=kept.sha256, size=kept.size, facts=facts)))
 
@@ -87,7 +91,7 @@ class _Report:
         return {"changed": self.changed, "dropped": self.reasons.total(), "examples": examples}
 
 
-def _write(rows: Path, folder: Path, reports: list[_Report], emit: Emit) -> tuple[LineWriter, dict[str, int]]:
+def _write(rows: Path, folder: Path, reports: list[_Report], recheck: Recheck | None, emit: Emit) -> tuple[LineWriter, dict[str, int]]:
     encode = msgspec.json.Encoder().encode
     line, changed, told = 0, 0, 0
     with LineWriter(folder / ROWS_FILE) as kept, LineWriter(folder / REJECTED_FILE) as left_out:
@@ -99,6 +103,8 @@ def _write(rows: Path, folder: Path, reports: list[_Report], emit: Emit) -> tupl
             outcome = _through(row, line, reports)
             if isinstance(outcome, Conversation):
                 changed += outcome is not row
+                if recheck and outcome is not row:
+                    recheck.look(outcome)
                 kept.write(to_json(outcome))
             else:
                 excerpt = printable("\n".join(message.content for message in row.messages))

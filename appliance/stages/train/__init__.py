@@ -43,6 +43,8 @@ def run(spec: TrainSpec, emit: Emit) -> None:
     quiet_libraries()
     recipe, base, output = spec.recipe, Path(spec.base), Path(spec.output)
     with memory_errors_named(), disk_full_named(output):
+        if spec.without_redaction:
+            emit(Notice("warning", "trained_without_redaction", {"names": ", ".join(spec.without_redaction)}))
         device = choose_device(spec.device, emit)
         consider_gpu_memory(device, emit)
         family = family_in(base)
@@ -64,7 +66,7 @@ def run(spec: TrainSpec, emit: Emit) -> None:
         trainer.resume()
         trainer.train()
         trainer.take_best_weights()
-        emit(Produced(publish_result(trainer, base, output, plan, expansion)))
+        emit(Produced(publish_result(trainer, base, output, plan, expansion, spec.without_redaction)))
 
 
 def _consider_method(recipe: TrainingRecipe, family: Family, emit: Emit) -> None:
