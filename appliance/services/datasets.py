@@ -23,6 +23,7 @@ from appliance.files.line_index import LineIndex
 from appliance.running.direct import stage_events
 from appliance.services.mixing import parts_of_mix
 from appliance.services.names import free_stem
+from appliance.services.passes import redaction_state
 from appliance.services.planning import DatasetRef, MixedRef
 from appliance.services.runs import RunService
 from appliance.services.uses import require_unused
@@ -75,7 +76,8 @@ class DatasetService:
             raise ApplianceError("cleaning_needs_base", ExitCode.USAGE)
         name = name or free_stem(self._store, f"{parent.name}-clean")
         run_id, plan = self._runs.new_plan()
-        plan.clean(DatasetRef.of(parent), name, recipe, self._base_folder(base))
+        reference = DatasetRef.of(parent, redaction_state(self._store, parent).passed)
+        plan.clean(reference, name, recipe, self._base_folder(base))
         return self._runs.start(run_id, f"clean-{name}", plan, Recipe(cleaning=recipe))
 
     def start_split(self, key: str, name: str | None, recipe: SplitRecipe) -> Run:

@@ -12,6 +12,7 @@ from appliance.services.groups import GroupService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.previews import PreviewService
+from appliance.services.redaction import RedactionService
 from appliance.services.runs import RunService
 from appliance.store.store import Store
 
@@ -25,7 +26,8 @@ class Workbench:
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
         self.groups = GroupService(self.home, self.datasets)
-        self.models = ModelService(self.store, self.home, self.runs, self.datasets)
+        self.redaction = RedactionService(self.store, self.home, self.runs, self.datasets)
+        self.models = ModelService(self.store, self.home, self.runs, self.datasets, self.redaction)
         self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)
         self.descriptions = DescriptionService(self.home, self.datasets, self.models)
