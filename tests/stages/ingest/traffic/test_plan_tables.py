@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from appliance.stages.ingest.importers import columns
+from appliance.stages.ingest import columns
 from appliance.stages.ingest.traffic import accidents, alarms122, signal_plans
 from tests.stages.ingest.conftest import Imported
 from tests.stages.ingest.office import workbook
