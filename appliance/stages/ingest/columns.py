@@ -43,6 +43,10 @@ def require_fields(asked: Mapping[str, str]) -> None:
             raise ApplianceError("field_unknown", ExitCode.USAGE, field=printable(field), known=known)
 
 
+SHOWN_NAMES = 50
+"""Of a file's columns that an error carries, for those who offer them to be chosen from."""
+
+
 def mapped(existing: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
     """``{our field: the file's column}``. What is asked for wins; the rest is guessed by name.
 
@@ -54,7 +58,7 @@ def mapped(existing: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
             raise ApplianceError("column_missing", column=printable(column), existing=shown)
     found = {field: asked.get(field) or _guess(field, existing, asked) for field in CONVERSATION}
     if any(found[field] is None for field in REQUIRED):
-        raise ApplianceError("columns_unrecognised", existing=shown)
+        raise ApplianceError("columns_unrecognised", existing=shown, names=list(existing)[:SHOWN_NAMES])
     return {field: column for field, column in found.items() if column is not None}
 
 

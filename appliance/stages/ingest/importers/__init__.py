@@ -73,6 +73,6 @@ def _unrecognised(source: Source) -> ApplianceError:
     container, sample = records.container_of(source), records.sample_of(source)
     if sample:
         keys = dict.fromkeys(key for record in sample for key in record)
-        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"))
+        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"), names=list(keys)[: columns.SHOWN_NAMES])
     code = {"list": "json_list_without_objects", "lines": "json_not_rows", "other": "format_unknown"}[container]
     return ApplianceError(code, name=source.name)
