@@ -39,7 +39,7 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     format: str = "auto"
     """Name of an importer, or ``auto`` to recognise it by content."""
     columns: dict[str, str] = {}
-    """For tables: our field (``instruction``, ``input``, ``output``, ``system``) → the file's column."""
+    """For tables: our field (``instruction``, ``output`` …, or one of the police's own records) → the file's column."""
     encoding: str = "auto"
 
 
