@@ -20,7 +20,7 @@ from appliance.files.line_index import LineIndex
 from appliance.services.names import free_stem
 from appliance.services.planning import DatasetRef
 from appliance.services.runs import RunService
-from appliance.services.uses import require_unused
+from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
 SPLIT_SUFFIXES = ("-train", "-validation")
@@ -107,6 +107,10 @@ class DatasetService:
             if sibling.id != dataset.id and same_source and sources and sibling.facts.get("side") == "validation":
                 return sibling
         return None
+
+    def dependants(self, key: str) -> dict[str, Any]:
+        """What was made from a dataset, and from that: ``{id, name, kind, role, children: [...]}``."""
+        return dependants(self._store, self.get(key).id)
 
     def remove(self, key: str) -> Dataset:
         """Delete a dataset's row and files. Raises ``still_needed`` or ``in_use``."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from appliance.domain.curve import VISIBLE_POINTS, Curve, thinned
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import RecordedEvent
 from appliance.domain.home import Home
@@ -70,6 +71,15 @@ class RunService:
     def events(self, run_id: str, after: int = 0) -> Iterator[RecordedEvent]:
         """What was recorded since event ``after``, without waiting."""
         return self._store.events.after(run_id, after)
+
+    def curve(self, key: str, name: str, points: int = VISIBLE_POINTS) -> Curve | None:
+        """What a run has measured under a name, thinned to what can be seen; None if it has measured nothing of that name."""
+        measured = self._store.events.metric(self.get(key).id, name)
+        return Curve(name=name, points=thinned(measured, points), total=len(measured), last=measured[-1][1]) if measured else None
+
+    def measured(self, key: str) -> list[str]:
+        """Names of what a run has measured."""
+        return self._store.events.metric_names(self.get(key).id)
 
     def follow(self, run_id: str, after: int = 0, until: Callable[[], bool] = lambda: False) -> Iterator[RecordedEvent]:
         """Every event from ``after`` on, as it is recorded, until the run is over or ``until`` says so."""
