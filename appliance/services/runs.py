@@ -72,14 +72,12 @@ class RunService:
         """What was recorded since event ``after``, without waiting."""
         return self._store.events.after(run_id, after)
 
-    def curve(self, key: str, name: str, points: int = VISIBLE_POINTS) -> Curve | None:
-        """What a run has measured under a name, thinned to what can be seen; None if it has measured nothing of that name."""
-        measured = self._store.events.metric(self.get(key).id, name)
-        return Curve(name=name, points=thinned(measured, points), total=len(measured), last=measured[-1][1]) if measured else None
-
-    def measured(self, key: str) -> list[str]:
-        """Names of what a run has measured."""
-        return self._store.events.metric_names(self.get(key).id)
+    def curves(self, key: str, points: int = VISIBLE_POINTS) -> list[Curve]:
+        """Everything that a run has measured so far, each metric thinned to what can be seen."""
+        measured, _ = self._store.events.metrics(self.get(key).id)
+        return [
+            Curve(name=name, points=thinned(values, points), total=len(values), last=values[-1][1]) for name, values in measured.items()
+        ]
 
     def follow(self, run_id: str, after: int = 0, until: Callable[[], bool] = lambda: False) -> Iterator[RecordedEvent]:
         """Every event from ``after`` on, as it is recorded, until the run is over or ``until`` says so."""

@@ -9,7 +9,7 @@ from pysqlite3 import dbapi2 as sqlite3
 from sqlite_utils import Database
 
 from appliance.domain.errors import ApplianceError, ExitCode
-from appliance.domain.event import Event, RecordedEvent
+from appliance.domain.event import Event, Metric, RecordedEvent
 
 
 class Events:
@@ -19,6 +19,7 @@ class Events:
         self._db = db
         self._encoder = msgspec.json.Encoder()
         self._decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+        self._metrics_decoder = msgspec.json.Decoder(list[Metric])
 
     def append(self, run_id: str, position: int, moments: Iterable[tuple[float, Event]]) -> None:
         """Record events in one transaction. Raises ``record_not_written`` if the disk is full or the database is kept busy."""
@@ -37,23 +38,17 @@ class Events:
             {"run": run_id, "at": position},
         )
 
-    def metric(self, run_id: str, name: str) -> list[tuple[int, float]]:
-        """(step, value) of everything that a run has measured under a name, in the order of measuring; read by one pass of SQLite."""
+    def metrics(self, run_id: str, after: int = 0) -> tuple[dict[str, list[tuple[int, float]]], int]:
+        """What a run has measured since event ``after``: by name (step, value) in the order of measuring; and the newest event's id."""
         rows = self._db.execute(
-            """SELECT json_extract(body, '$.step'), json_extract(body, '$.value') FROM events
-               WHERE run_id = ? AND body LIKE '{"type":"metric"%' AND json_extract(body, '$.name') = ? ORDER BY id""",
-            [run_id, name],
-        )
-        return [(int(step), float("nan") if value is None else float(value)) for step, value in rows.fetchall()]
-
-    def metric_names(self, run_id: str) -> list[str]:
-        """Everything that a run has measured, in the order of its first measurement."""
-        rows = self._db.execute(
-            """SELECT json_extract(body, '$.name') FROM events WHERE run_id = ? AND body LIKE '{"type":"metric"%'
-               GROUP BY 1 ORDER BY min(id)""",
-            [run_id],
-        )
-        return [str(name) for (name,) in rows.fetchall()]
+            """SELECT id, body FROM events WHERE run_id = ? AND id > ? AND body LIKE '{"type":"metric"%' ORDER BY id""", [run_id, after]
+        ).fetchall()
+        # All in one list: of 100,000 that is three times as fast as one after another.
+        measured = self._metrics_decoder.decode(f"[{','.join(body for _, body in rows)}]")
+        found: dict[str, list[tuple[int, float]]] = {}
+        for metric in measured:
+            found.setdefault(metric.name, []).append((metric.step, metric.value))
+        return found, rows[-1][0] if rows else after
 
     def after(self, run_id: str, last_id: int = 0, limit: int = 5000) -> Iterator[RecordedEvent]:
         """Events of a run that are newer than ``last_id``, oldest first."""

@@ -174,7 +174,9 @@ def test_a_curve_is_found_among_everything_else(tmp_path: Path) -> None:
         store.runs.add(Run(id=run, name=run, state="done", created=1.0), [PlannedStage(stage="train", spec={})])
         moments = [(1.0, Metric(name, step, step / 2)) for step in range(1, 4) for name in ("loss", "los_", 'a"b')]
         store.events.append(run, 0, [*moments, (2.0, Progress(1)), (3.0, Finished())])
-    assert store.events.metric("r", "loss") == [(1, 0.5), (2, 1.0), (3, 1.5)]
-    assert store.events.metric("r", 'a"b') == [(1, 0.5), (2, 1.0), (3, 1.5)]
-    assert store.events.metric("r", "nothing") == []
-    assert store.events.metric_names("r") == ["loss", "los_", 'a"b']
+    halves = [(1, 0.5), (2, 1.0), (3, 1.5)]
+    found, newest = store.events.metrics("r")
+    assert found == {"loss": halves, "los_": halves, 'a"b': halves}
+    assert list(found) == ["loss", "los_", 'a"b']
+    assert store.events.metrics("r", newest) == ({}, newest)
+    assert store.events.metrics("nobody") == ({}, 0)
