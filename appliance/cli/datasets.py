@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.describing import ProgressBar, rejection, show_description
 from appliance.cli.exporting import print_export
+from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
@@ -30,18 +31,24 @@ def command() -> None:
 
 @command.command("import", help=told("datasets import"))
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help=told("option.name"))
+@click.option("--name", help=told("option.name"))
+@click.option("--look", is_flag=True, help=told("option.look"))
 @click.option("--format", "format_name", default="auto", show_default=True, help=told("option.format"))
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help=told("option.column"))
 @click.option("--encoding", default="auto", show_default=True, help=told("option.encoding"))
 @detach_option
 @json_option
-def import_(source: Path, name: str, format_name: str, columns: tuple[str, ...], encoding: str, detach: bool, as_json: bool) -> None:
-    """Read a file of records."""
-    mapping = dict(_column(assignment) for assignment in columns)
+def import_(source: Path, name: str | None, look: bool, columns: tuple[str, ...], detach: bool, as_json: bool, **choices: str) -> None:
+    """Read a file of records or documents."""
+    chosen = {"format": choices["format_name"], "columns": dict(_column(assignment) for assignment in columns)}
+    chosen["encoding"] = choices["encoding"]
     workbench = open_workbench()
-    run = workbench.datasets.start_import(source, name, format=format_name, columns=mapping, encoding=encoding)
-    follow_and_show(workbench, run, as_json, detach)
+    if look:
+        show_look(workbench.datasets.look(source, **chosen), as_json)
+        return
+    if name is None:
+        raise ApplianceError("import_without_name", ExitCode.USAGE)
+    follow_and_show(workbench, workbench.datasets.start_import(source, name, **chosen), as_json, detach)
 
 
 @command.command("list", help=told("datasets list"))

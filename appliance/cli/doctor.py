@@ -12,7 +12,7 @@ from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.services.doctor import Check, examine_box
 from appliance.services.workbench import find_home
-from appliance.texts.speech import catalogue, language_from_environment, say, say_entry
+from appliance.texts.speech import explain_check, say
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✘"}
 
@@ -41,5 +41,4 @@ def _show(check: Check) -> None:
 
 
 def _words(check: Check) -> dict[str, str]:
-    entry = catalogue(language_from_environment())["checks"][check.code]
-    return {part: say_entry(entry.get(part, ""), check.parameters) for part in ("message", "hint")}
+    return dict(zip(("message", "hint"), explain_check(check.code, check.parameters), strict=True))

@@ -36,6 +36,32 @@ class CleaningRecipe(Section, frozen=True, kw_only=True):
     """Longest row in characters, all turns together."""
 
 
+PRIVATE_KINDS = (
+    "id_number", "bank_card", "mobile", "vin", "plate", "file_number", "travel_document", "landline", "email", "account", "network",
+    "address", "name",
+)  # fmt: skip
+"""What redaction knows of personal data."""
+
+
+class RedactionRecipe(Section, frozen=True, kw_only=True):
+    """How personal data is replaced."""
+
+    leave: Annotated[str, Meta(pattern=r"^([a-z_]+(,[a-z_]+)*)?$", max_length=400, examples=list(PRIVATE_KINDS))] = ""
+    """Kinds that are not looked for, with commas between; the record of the dataset names them."""
+    uncertain: Literal["replace", "review"] = "replace"
+    """What happens to finds that may be something else: replaced like all others, or left until a person has decided."""
+    addresses: Literal["near_people", "all"] = "near_people"
+    """Where people live, or every street with a house number."""
+    keep_plate_region: bool = True
+    """Pseudonyms of plates keep province and office."""
+    keep_area: bool = True
+    """Pseudonyms keep province, city, district and area code."""
+    keep_sex: bool = True
+    """Pseudonyms of identity numbers keep the sex."""
+    age_band: Annotated[int, Meta(ge=0, le=50)] = 10
+    """Pseudonyms of identity numbers keep the year of birth to within so many years; 0 keeps nothing of it."""
+
+
 class SplitRecipe(Section, frozen=True, kw_only=True):
     """How rows are divided."""
 
@@ -147,6 +173,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Every choice of a run."""
 
     cleaning: CleaningRecipe = CleaningRecipe()
+    redaction: RedactionRecipe = RedactionRecipe()
     split: SplitRecipe = SplitRecipe()
     training: TrainingRecipe = TrainingRecipe()
     export: ExportRecipe = ExportRecipe()
@@ -282,6 +309,7 @@ def _collect() -> Iterator[Setting]:
 
 _SECTIONS: dict[str, type[Section]] = {
     "cleaning": CleaningRecipe,
+    "redaction": RedactionRecipe,
     "split": SplitRecipe,
     "training": TrainingRecipe,
     "export": ExportRecipe,

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.redaction import Decision
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +43,17 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     encoding: str = "auto"
 
 
+class LookSpec(Spec, frozen=True, kw_only=True):
+    """Tell how a foreign file would be read; nothing is made. The choices are those of ``IngestSpec``."""
+
+    source: str
+    format: str = "auto"
+    columns: dict[str, str] = {}
+    encoding: str = "auto"
+    rows: int = 3
+    """How many rows are shown, and how many rejected ones at most."""
+
+
 class CleanSpec(Spec, frozen=True, kw_only=True):
     """Normalise rows and drop duplicates and rows of a length nobody can use."""
 
@@ -49,6 +61,23 @@ class CleanSpec(Spec, frozen=True, kw_only=True):
     """The parent's ``rows.jsonl``."""
     output: str
     recipe: CleaningRecipe = CleaningRecipe()
+
+
+class RedactSpec(Spec, frozen=True, kw_only=True):
+    """Replace personal data by pseudonyms, or with ``check`` only look for it."""
+
+    rows: str
+    output: str
+    """Folder of the new dataset; of a check, the report, a JSON file."""
+    recipe: RedactionRecipe = RedactionRecipe()
+    check: bool = False
+    key_file: str = ""
+    """A file with the key; empty for a new key that nobody keeps. The key itself is in no specification."""
+    keep_key: str = ""
+    """Where a new key is written; empty for nowhere."""
+    decisions: tuple[Decision, ...] = ()
+    decided_by: str = ""
+    """Who decided, for the record."""
 
 
 class SplitSpec(Spec, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ import msgspec
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
 from appliance.domain.run import PlannedStage
+from appliance.files.space import kept_free
 from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
 from appliance.processes.lines import LineReader
@@ -39,6 +40,9 @@ TICK = 0.25
 
 GRACE = 30.0
 """Seconds that a worker has to save after SIGTERM."""
+
+RESERVE = 1 << 20
+"""Bytes that are set aside while a worker works, so that the record of how it ended can be written on a disk that it has filled."""
 
 Outcome = Literal["done", "failed", "cancelled", "interrupted"]
 
@@ -110,12 +114,14 @@ class Conductor:
 
     def _run_worker(self, position: int, planned: PlannedStage, heavy_lock: HeldLock | None) -> tuple[Verdict, Ending | None]:
         record = StageStory(self._store, self._run_id, position)
-        try:
-            child = self._spawn(position, planned, heavy_lock)
-        except OSError as error:
-            return Verdict("failed", {"code": "worker_not_started", "parameters": {"reason": str(error)}, "exit_code": 1}), None
-        with child:
-            ending, leaving = self._follow(child, record)
+        with kept_free(self._home.run(self._run_id) / "reserve", RESERVE):
+            try:
+                child = self._spawn(position, planned, heavy_lock)
+            except OSError as error:
+                return Verdict("failed", {"code": "worker_not_started", "parameters": {"reason": str(error)}, "exit_code": 1}), None
+            with child:
+                ending, leaving = self._follow(child, record)
+        record.flush()
         if leaving and record.failure is None and ending.kind != "done":
             return Verdict(leaving), ending
         return self._judge(position, planned, record, ending), ending

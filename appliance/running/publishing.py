@@ -52,6 +52,8 @@ def _dataset(run_id: str, publication: Publication, artifact: Artifact) -> Datas
     return Dataset(
         id=publication.id,
         name=publication.name,
+        # What the rows are is known once they were read.
+        kind=facts.pop("kind", "conversations"),
         path=artifact.path,
         sha256=artifact.sha256,
         size=artifact.size,

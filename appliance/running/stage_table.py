@@ -23,7 +23,9 @@ class StageEntry:
 STAGES: dict[str, StageEntry] = {
     "adopt": StageEntry("appliance.stages.adopt", spec.AdoptSpec),
     "ingest": StageEntry("appliance.stages.ingest", spec.IngestSpec),
+    "look": StageEntry("appliance.stages.ingest.looking", spec.LookSpec),
     "clean": StageEntry("appliance.stages.clean", spec.CleanSpec),
+    "redact": StageEntry("appliance.stages.redact", spec.RedactSpec),
     "split": StageEntry("appliance.stages.split", spec.SplitSpec),
     "describe": StageEntry("appliance.stages.describe", spec.DescribeSpec),
     "train": StageEntry("appliance.stages.train", spec.TrainSpec, heavy=True),

@@ -31,9 +31,6 @@ PROGRESS_INTERVAL = 0.25
 PREDECESSOR_LEAVES_WITHIN = 45.0
 """Seconds; a worker whose conductor was killed saves before it leaves, and two must not write the same checkpoints."""
 
-STOPPED = 143
-"""Exit status after SIGTERM, as a shell would report it."""
-
 
 class EventWriter:
     """Writes events as lines; of a fast series of Progress only every fourth of a second gets through, and always the last."""
@@ -80,10 +77,10 @@ def main(arguments: list[str]) -> int:
         # Held until this process ends.
         return _run_stage(stage, Path(spec_file), writer)
     except stopping.Stopped:
-        return STOPPED
+        return stopping.STOPPED
     except BrokenPipeError:
         # The conductor is gone; there is nobody left to tell.
-        return STOPPED
+        return stopping.STOPPED
 
 
 def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:

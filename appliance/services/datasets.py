@@ -12,11 +12,15 @@ import msgspec
 
 from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.event import Notice
 from appliance.domain.home import Home
+from appliance.domain.look import Look
 from appliance.domain.recipe import CleaningRecipe, Recipe, SplitRecipe
 from appliance.domain.row import Row, row_from_json
 from appliance.domain.run import Run
+from appliance.domain.spec import LookSpec
 from appliance.files.line_index import LineIndex
+from appliance.running.direct import stage_events
 from appliance.services.names import free_stem
 from appliance.services.planning import DatasetRef
 from appliance.services.runs import RunService
@@ -26,6 +30,10 @@ from appliance.store.store import Store
 SPLIT_SUFFIXES = ("-train", "-validation")
 _REMEMBERED = 8
 """Datasets whose places of lines are kept."""
+
+
+_LOOKING_PATIENCE = 600.0
+"""Seconds; a large archive is unpacked for a look as well."""
 
 
 class DatasetService:
@@ -43,6 +51,18 @@ class DatasetService:
         run_id, plan = self._runs.new_plan()
         plan.ingest(source.absolute(), name, **choices)
         return self._runs.start(run_id, f"import-{name}", plan)
+
+    def look(self, source: Path, **choices: Any) -> Look:
+        """How a foreign file would be read, with its first rows; nothing is made. ``choices`` are those of ``LookSpec``.
+
+        A process of its own reads, with the limits of an import. Raises whatever the import would be refused with before its first row.
+        """
+        require_file(source)
+        spec = LookSpec(source=str(source.absolute()), **choices)
+        for event in stage_events("look", spec, _LOOKING_PATIENCE):
+            if isinstance(event, Notice) and event.code == "look_ready":
+                return msgspec.convert(event.parameters, Look)
+        raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="look", role="look")
 
     def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe) -> Run:
         """Start cleaning a dataset into a new one, called ``KEY-clean`` unless named."""
@@ -91,12 +111,12 @@ class DatasetService:
             self._indexes = dict(list(self._indexes.items())[-_REMEMBERED:]) | {dataset.id: LineIndex(rows)}
         yield from self._indexes[dataset.id].lines(skip, limit)
 
-    def rejected(self, key: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    def rejected(self, key: str, limit: int | None = None, skip: int = 0) -> Iterator[dict[str, Any]]:
         """Rows that were not accepted, each with line and reason."""
         listing = Path(self.get(key).path) / REJECTED_FILE
         if listing.exists():
             with listing.open("rb") as lines:
-                yield from map(msgspec.json.decode, islice(lines, limit))
+                yield from map(msgspec.json.decode, islice(lines, skip, None if limit is None else skip + limit))
 
     def validation_of(self, dataset: Dataset) -> Dataset | None:
         """The other side of the split that made this training set, if a split made it."""

@@ -53,6 +53,15 @@ def examine_box(home: Home) -> Iterator[Check]:
     yield _computation()
 
 
+def glance_at_box(home: Home) -> Iterator[Check]:
+    """The checks that take milliseconds, for a picture of the box at any time."""
+    yield _processor()
+    yield _memory()
+    yield _disk(home)
+    yield _gpu()
+    yield _offline()
+
+
 def _python() -> Check:
     found = platform.python_version()
     return Check("python", "ok" if sys.version_info >= (3, 11) else "failed", "python_version", {"version": found, "needed": "3.11"})

@@ -24,6 +24,9 @@ POLL_INTERVAL = 0.1
 """Seconds between two looks at the record while a run is followed."""
 
 
+LOG_BYTES = 256 * 1024
+"""How much of a log's end is looked at."""
+
 LEAVING_WITHIN = 10.0
 """Seconds that a conductor may need between its last word in the record and its end."""
 
@@ -67,6 +70,16 @@ class RunService:
     def stages(self, run_id: str) -> tuple[StageRecord, ...]:
         """How each stage of a run went."""
         return self._store.runs.stages(run_id)
+
+    def log_tail(self, run_id: str, position: int, lines: int = 50) -> list[str]:
+        """The last lines that a stage's worker wrote to its log; none if it wrote nothing."""
+        record = next((record for record in self.stages(run_id) if record.position == position), None)
+        path = None if record is None else self._home.stage_log(run_id, position, record.stage)
+        if path is None or not path.is_file():
+            return []
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - LOG_BYTES))
+            return log.read().decode("utf-8", "replace").splitlines()[-lines:]
 
     def events(self, run_id: str, after: int = 0) -> Iterator[RecordedEvent]:
         """What was recorded since event ``after``, without waiting."""

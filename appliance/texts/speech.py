@@ -79,6 +79,12 @@ def explain_code(code: str, parameters: dict[str, Any], language: Language | Non
     return message, _fill(entry.get("hint", ""), parameters)
 
 
+def explain_check(code: str, parameters: dict[str, Any], language: Language | None = None) -> tuple[str, str]:
+    """Message and hint of one of the doctor's findings."""
+    entry = catalogue(language or language_from_environment())["checks"][code]
+    return _fill(entry.get("message", ""), parameters), _fill(entry.get("hint", ""), parameters)
+
+
 def say_entry(sentence: str, parameters: dict[str, Any]) -> str:
     """A sentence of the catalogue with its gaps filled, for tables whose entries have several parts."""
     return _fill(sentence, parameters)

@@ -40,6 +40,20 @@ def test_virtual_tokens_are_examined_and_not_exported(greenwave: Greenwave, tmp_
 
 
 @pytest.mark.slow
+def test_scaling_vectors_are_served(greenwave: Greenwave) -> None:
+    """An (IA)³ adapter is merged into the four-bit base it was trained on and exported; alone it cannot be a GGUF adapter."""
+    bring_in(greenwave)
+    made = greenwave(*train("scaled", *SHORT, "--set", "training.method=ia3"), "--json")
+    assert made.status == 0, made.err
+    assert "GGUF" not in made.err
+    exported = greenwave("export", "scaled", "--name", "q8", "--type", "Q8_0", "--json")
+    assert exported.status == 0, exported.err
+    assert exported.json["facts"]["merged_into"] == "dequantized"
+    refused = greenwave("export", "scaled", "--name", "alone", "--adapter-only", "--json")
+    assert (refused.status, refused.error["code"]) == (3, "adapter_file_impossible")
+
+
+@pytest.mark.slow
 def test_terms_and_preferences(greenwave: Greenwave, tmp_path: Path) -> None:
     """A term list and a general set go into a training; preferences are imported, split and learned from."""
     bring_in(greenwave)
@@ -48,6 +62,8 @@ def test_terms_and_preferences(greenwave: Greenwave, tmp_path: Path) -> None:
     worded = greenwave(*train("worded", *SHORT, "--terms", terms.as_posix(), "--general", "rows-validation"), "--json")
     assert worded.status == 0, worded.err
     assert worded.json["facts"]["new_tokens"] == 2
+    exported = greenwave("export", "worded", "--name", "worded-q8", "--type", "Q8_0", "--json")
+    assert exported.status == 0, exported.err
     assert worded.json["facts"]["general_loss_before"] > 0
     assert greenwave("evaluate", "worded", "--dataset", "rows-validation", "--json").status == 0
     pairs = tmp_path / "pairs.jsonl"

@@ -127,10 +127,10 @@ def load_model(base: Path, adapter: Path | None, device: Device, *, quantize: bo
     except (ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=str(error)[:200]) from error
     added = {name: parameter for name, parameter in adapted.named_parameters() if id(parameter) not in frozen}
-    # peft passes over low-rank tensors that have no place in this base, and over places that have no tensor. Embedding and head are
-    # another matter: they may be saved whole beside an adapter with added tokens, and are one tensor where they are tied.
+    # peft passes over low-rank and scaling tensors that have no place in this base, and over places that have no tensor. Embedding and
+    # head are another matter: they may be saved whole beside an adapter with added tokens, and are one tensor where they are tied.
     expected = get_peft_model_state_dict(adapted, state_dict=added, save_embedding_layers=False).keys()
-    apart = [name for name in read_header(weights).keys() ^ expected if ".lora_" in name]
+    apart = [name for name in read_header(weights).keys() ^ expected if ".lora_" in name or name.endswith(".ia3_l")]
     if apart:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=min(apart))
     if not adapted.active_peft_config.is_prompt_learning:

@@ -1,7 +1,8 @@
 """The loop: step after step, with validations and checkpoints in between, and an orderly way out at any moment.
 
 SIGTERM may raise ``Stopped`` anywhere inside a step, since one micro-batch of a large base takes minutes on a CPU. Only where weights,
-optimizer and history change together is it deferred; so at any moment they are those of the last completed step, and that is saved.
+optimizer and history change together is it deferred; so at any moment they are those of the last completed step, and that is saved, by
+another thread if a pass of the model keeps the main one from hearing of it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Metric, Notice, Progress, Started
 from appliance.domain.recipe import TrainingRecipe
-from appliance.processes.stopping import Stopped, deferred
+from appliance.processes.stopping import Stopped, deferred, saved_in_time
 from appliance.stages.language_model.device import Device, lacking_memory
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
 from appliance.stages.train.checkpoints import CheckpointStore
@@ -92,25 +93,9 @@ class Trainer:
         """Take all steps that are left; on ``Stopped`` the last completed one is saved before it goes on its way."""
         self._emit(Started(self.total_steps, "steps", "training"))
         self._emit(Progress(self.history.step))
-        reporter = StepReporter(self._emit, self.total_steps, self.device)
-        began, before = time.monotonic(), self.history.seconds
         try:
-            while True:
-                if self._general_is_due():
-                    self._measure_general()
-                    reporter.pause()
-                if self._validation_is_due():
-                    self._validate()
-                    reporter.pause()
-                if self.history.step == self.total_steps or self._learned_enough():
-                    return
-                self._take_step()
-                self.history.seconds = before + time.monotonic() - began
-                reporter.report(self.history.steps[-1])
-                self._tell(self._doctor.after_step(self.history.steps[-1]))
-                if self.history.step % self.recipe.save_steps == 0:
-                    self._save()
-                    reporter.pause()
+            with saved_in_time(self._save):
+                self._take_steps()
         except Stopped:
             self._save()
             raise
@@ -127,6 +112,26 @@ class Trainer:
         self.learner.load_weights(folder)
         self.published_step = self.history.best_step
         self._emit(Notice("info", "best_weights_taken", {"step": self.history.best_step, "last": self.history.step}))
+
+    def _take_steps(self) -> None:
+        reporter = StepReporter(self._emit, self.total_steps, self.device)
+        began, before = time.monotonic(), self.history.seconds
+        while True:
+            if self._general_is_due():
+                self._measure_general()
+                reporter.pause()
+            if self._validation_is_due():
+                self._validate()
+                reporter.pause()
+            if self.history.step == self.total_steps or self._learned_enough():
+                return
+            self._take_step()
+            self.history.seconds = before + time.monotonic() - began
+            reporter.report(self.history.steps[-1])
+            self._tell(self._doctor.after_step(self.history.steps[-1]))
+            if self.history.step % self.recipe.save_steps == 0:
+                self._save()
+                reporter.pause()
 
     def _take_step(self) -> None:
         number = self.history.step + 1

@@ -21,6 +21,7 @@ from appliance.domain.spec import IngestSpec
 from appliance.stages import ingest
 from appliance.stages.ingest.importers import IMPORTERS
 from appliance.stages.ingest.source import Source
+from tests.stages.ingest.office import pdf, word_document, word_paragraph, workbook
 
 Import = Callable[..., Any]
 
@@ -29,19 +30,30 @@ SAMPLES = {
     "messages": b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n',
     "alpaca": b'{"instruction": "q", "output": "a"}\n',
     "preference": b'{"prompt": "q", "chosen": "a", "rejected": "b"}\n',
+    "text_rows": b'{"text": "t"}\n',
     "csv": b"instruction,output\nq,a\n",
+    "spreadsheet": workbook(("s", [["instruction", "output"], ["q", "a"]])),
+    "html": b"<html><body><p>t</p></body></html>",
+    "docx": word_document(word_paragraph("t")),
+    "pdf": pdf("t"),
+    "text": b"t\n",
 }
 """The smallest file of every importer; a new importer adds its own."""
+DOCUMENTS = ("text_rows", "html", "docx", "pdf", "text")
 
 
 @pytest.mark.parametrize("importer", IMPORTERS, ids=lambda importer: importer.name)
 def test_importer_contract(import_bytes: Import, importer: Any) -> None:
     """Every importer recognises its own file and no other, reads it when asked by name, and knows where each row is from."""
     for chosen in ("auto", importer.name):
-        imported = import_bytes(SAMPLES[importer.name], name=f"{chosen}.x", format=chosen)
-        assert imported.turns == [[("user", "q"), ("assistant", "a")]]
+        imported = import_bytes(SAMPLES[importer.name], name=f"{chosen}.txt", format=chosen)
+        if importer.name in DOCUMENTS:
+            assert [row["text"] for row in imported.rows] == ["t"]
+        else:
+            assert imported.turns == [[("user", "q"), ("assistant", "a")]]
+        assert imported.facts["kind"] == ("documents" if importer.name in DOCUMENTS else "conversations")
         assert imported.facts["format"] == importer.name
-        assert imported.rows[0]["source"].startswith(f"{chosen}.x:")
+        assert imported.rows[0]["source"].startswith(f"{chosen}.txt:")
 
 
 def test_importers_do_not_claim_each_other(tmp_path: Path) -> None:
@@ -50,7 +62,7 @@ def test_importers_do_not_claim_each_other(tmp_path: Path) -> None:
         source = tmp_path / name
         source.write_bytes(data)
         opened = Source(source, "auto", on_read=lambda _: None)
-        assert [importer.name for importer in IMPORTERS if importer.recognise(opened, {})] == [name]
+        assert [importer.name for importer in IMPORTERS if importer.claims(opened, {})] == [name]
 
 
 def test_record_of_the_result(import_bytes: Import, tmp_path: Path) -> None:
@@ -140,7 +152,7 @@ def test_rejected_rows_keep_their_keys() -> None:
 @pytest.mark.slow
 def test_large_files_in_bounded_memory(tmp_path: Path) -> None:
     """300,000 rows are imported, cleaned and split with at most 150 MB above the start of each process."""
-    command = [sys.executable, "scripts/bench-import", "--rows", "300000", "--form", "list", "--folder", str(tmp_path), "--json"]
+    command = [sys.executable, "scripts/bench-data", "import", "--rows", "300000", "--form", "list", "--folder", str(tmp_path), "--json"]
     root = Path(__file__).parents[3]
     measured = json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True).stdout)["measurements"]
     assert [line["what"] for line in measured] == ["ingest", "clean", "split"]

@@ -1,9 +1,6 @@
-#!/usr/bin/env python3
-"""How fast and in how much memory rows are imported, cleaned and split.
+"""How fast and in how much memory rows are imported, cleaned and split; every stage runs in a process of its own.
 
-Rows are generated from a seed into a temporary folder; every stage runs in a process of its own, as it does in real work.
-
-    scripts/bench-import [--rows 1000000] [--form lines|list|csv|sharegpt|messages] [--folder FOLDER] [--json]
+scripts/bench-data import [--rows 1000000] [--form lines|list|csv|sharegpt|messages]
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SEED = 20260101
 FORMS = ("lines", "list", "csv", "sharegpt", "messages")
 PLACES = ("东风路", "建设路", "滨江大道", "学府路", "环城北路", "青年路", "和平桥", "科技园", "体育场", "火车站")
@@ -99,9 +96,8 @@ def run_stage(stage: str, spec: str) -> None:
 
 def measured(stage: str, spec: dict[str, Any], rows: int, size: int) -> dict[str, Any]:
     """One line of the table."""
-    finished = subprocess.run(
-        [sys.executable, __file__, "--stage", stage, "--spec", json.dumps(spec)], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, __file__, stage, json.dumps(spec)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
     taken = json.loads(finished.stdout)
     return {
         "what": stage,
@@ -145,33 +141,31 @@ def benchmark(rows: int, form: str, folder: Path) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> None:
     """The table for people."""
-    print(f"{result['rows']:,} rows as {result['form']}, {result['size_mb']} MB")
-    print(f"{'':<18}{'rows/s':>10}{'MB/s':>9}{'seconds':>9}{'CPU s':>8}{'MB above start':>16}")
+    tell(f"{result['rows']:,} rows as {result['form']}, {result['size_mb']} MB")
+    tell(f"{'':<18}{'rows/s':>10}{'MB/s':>9}{'seconds':>9}{'CPU s':>8}{'MB above start':>16}")
     for line in result["measurements"]:
         cpu, memory = line.get("cpu_seconds", ""), line.get("memory_mb", "")
-        print(f"{line['what']:<18}{line['rows_per_second']:>10,}{line['mb_per_second']:>9}{line['seconds']:>9}{cpu:>8}{memory:>16}")
+        tell(f"{line['what']:<18}{line['rows_per_second']:>10,}{line['mb_per_second']:>9}{line['seconds']:>9}{cpu:>8}{memory:>16}")
 
 
-def main() -> None:
-    """Read the options and run."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def tell(line: str) -> None:
+    """One line for people, beside the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def add_options(options: argparse.ArgumentParser) -> None:
+    """What can be chosen."""
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--form", choices=FORMS, default="lines")
-    options.add_argument("--folder", type=Path, help="where the temporary folder is made")
-    options.add_argument("--json", action="store_true")
-    options.add_argument("--stage", help=argparse.SUPPRESS)
-    options.add_argument("--spec", help=argparse.SUPPRESS)
-    chosen = options.parse_args()
-    if chosen.stage:
-        run_stage(chosen.stage, chosen.spec)
-        return
-    with tempfile.TemporaryDirectory(prefix="bench-import-", dir=chosen.folder) as folder:
-        result = benchmark(chosen.rows, chosen.form, Path(folder))
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        show(result)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="bench-import-", dir=options.folder) as folder:
+        result = benchmark(options.rows, options.form, Path(folder))
+    show(result)
+    return result
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(*sys.argv[1:])

@@ -1,0 +1,17 @@
+"""What every view looks like, at 80×24 and 120×40, in both languages."""
+
+from __future__ import annotations
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from scripts.screens.pictures import pictures
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_views_look_as_they_did(size: tuple[int, int], language: str, snapshot: SnapshotAssertion) -> None:
+    """Every view's text is the one that was looked at and found good."""
+    for view, (_, text) in pictures(language, size).items():
+        if view != "run":  # its curves are drawn by a library
+            assert text == snapshot(name=view)
