@@ -60,6 +60,7 @@ def glance_at_box(home: Home) -> Iterator[Check]:
     yield _disk(home)
     yield _gpu()
     yield _offline()
+    yield _network()
 
 
 def _python() -> Check:
