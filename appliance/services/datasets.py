@@ -26,7 +26,7 @@ from appliance.services.names import free_stem
 from appliance.services.passes import redaction_state
 from appliance.services.planning import DatasetRef, MixedRef
 from appliance.services.runs import RunService
-from appliance.services.uses import require_unused
+from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
 SPLIT_SUFFIXES = ("-train", "-validation", "-test")
@@ -161,6 +161,10 @@ class DatasetService:
         if model.kind not in ("base", "merged"):
             raise ApplianceError("model_kind_unfit", ExitCode.USAGE, name=model.name, kind=model.kind, kinds="base, merged")
         return Path(model.path)
+
+    def dependants(self, key: str) -> dict[str, Any]:
+        """What was made from a dataset, and from that: ``{id, name, kind, role, children: [...]}``."""
+        return dependants(self._store, self.get(key).id)
 
     def remove(self, key: str) -> Dataset:
         """Delete a dataset's row and files. Raises ``still_needed`` or ``in_use``."""

@@ -9,6 +9,7 @@ from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
 from appliance.services.descriptions import DescriptionService
 from appliance.services.groups import GroupService
+from appliance.services.media import MediaService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.previews import PreviewService
@@ -32,6 +33,7 @@ class Workbench:
         self.plans = PlanService(self.home, self.datasets, self.models)
         self.descriptions = DescriptionService(self.home, self.datasets, self.models)
         self.previews = PreviewService(self.home, self.datasets, self.models)
+        self.media = MediaService()
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
         self.lost_runs = self._recognise_lost()
 
