@@ -65,6 +65,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
     "dataset": (
         Key("back", "escape", "back"),
         Key("rejected", "r", "toggle_rejected"),
+        Key("tokens", "t", "toggle_tokens"),
+        Key("describe", "d", "toggle_description"),
     ),
     "help": (Key("back", "escape", "back"),),
     "home": (Key("demo", "d", "demo"),),

@@ -102,4 +102,7 @@ def test_the_change_that_lengthens_the_cycle_is_found() -> None:
     first = Phase(name="A", green=40.0, yellow=3.0, red=37.0)
     plan = SignalPlan(intersection="X", phases=(first, Phase(name="B", green=34.0, yellow=3.0, red=43.0)), cycle=80.0)
     assert codes(plan) == []
-    assert codes(replace(plan, phases=(replace(first, green=55.0, red=32.0), plan.phases[1]))) == ["plan_cycle_mismatch", "plan_red_mismatch"]
+    assert codes(replace(plan, phases=(replace(first, green=55.0, red=32.0), plan.phases[1]))) == [
+        "plan_cycle_mismatch",
+        "plan_red_mismatch",
+    ]

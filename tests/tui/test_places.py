@@ -22,12 +22,6 @@ from tui.widgets.row_list import RowList
 from tui.words import t
 
 
-@pytest.fixture(autouse=True)
-def speaks_chinese(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first language."""
-    monkeypatch.setenv("GREENWAVE_LANG", "zh")
-
-
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_place_is_one_key_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, size: tuple[int, int]) -> None:

@@ -42,7 +42,7 @@ class BrowseScreen(ModalScreen[Path | None]):
         super().__init__()
         self._title = title
         self._folders = folders
-        self._roots = [root for root in (Path(one).expanduser() for one in ROOTS) if root.is_dir()]
+        self._roots = [root for root in (Path(one).expanduser() for one in ROOTS) if _has_something(root)]
 
     def compose(self) -> ComposeResult:
         """Where to look, what is there, and the path."""
@@ -100,3 +100,10 @@ class BrowseScreen(ModalScreen[Path | None]):
 def _existing(typed: str, folder: bool) -> Path | None:
     path = Path(typed).expanduser()
     return path if typed and (path.is_dir() if folder else path.exists()) else None
+
+
+def _has_something(folder: Path) -> bool:
+    try:
+        return next(folder.iterdir(), None) is not None
+    except OSError:
+        return False

@@ -17,6 +17,7 @@ from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes
 from tui.follow import RunsSeen
 from tui.keys import bindings
+from tui.screens.importing import Import, ImportScreen
 from tui.screens.place import PlaceScreen
 from tui.screens.recipe_dialog import Chosen, RecipeDialog
 from tui.widgets.plain import Plain, cell, harmless
@@ -109,15 +110,13 @@ class DataScreen(PlaceScreen):
         """Bring a file of records in."""
         from tui.screens.browse import BrowseScreen
 
+        def decided(wanted: Import | None) -> None:
+            if wanted is not None:
+                self.begin(lambda workbench: workbench.datasets.start_import(wanted.path, wanted.name, **wanted.choices).id)
+
         def chosen(path: Path | None) -> None:
             if path is not None:
-                from tui.screens.naming import NamingScreen
-
-                def named(name: str | None) -> None:
-                    if name:
-                        self.begin(lambda workbench: workbench.datasets.start_import(path, name).id)
-
-                self.app.push_screen(NamingScreen(t("data.name_it"), path.stem), named)
+                self.app.push_screen(ImportScreen(path), decided)
 
         self.app.push_screen(BrowseScreen(t("data.import_title")), chosen)
 

@@ -15,6 +15,7 @@ from appliance.domain.dataset import Rejected, printable
 from appliance.domain.signal_plan import Phase, SignalPlan
 from appliance.stages.ingest.refusal import Refused, rejected
 from appliance.stages.ingest.tables import Table, TableRow
+from appliance.stages.ingest.traffic import headings
 from appliance.stages.ingest.traffic.plan_headings import PHASE_FIELDS, LongForm, WideForm, form_of
 
 MOST_ROWS = 500_000
@@ -37,9 +38,9 @@ class Read(NamedTuple):
     excerpt: bytes
 
 
-def plans_of(table: Table) -> Iterator[Read | Rejected]:
+def plans_of(table: Table, asked: headings.Asked) -> Iterator[Read | Rejected]:
     """Every plan of the table; for each that cannot be read the refused row that says why."""
-    form = form_of(table.columns)
+    form = form_of(table.columns, asked)
     if form is None:
         return
     yield from _wide_plans(table, form) if isinstance(form, WideForm) else _long_plans(table, form)
@@ -101,7 +102,10 @@ def _long_plans(table: Table, form: LongForm) -> Iterator[Read | Rejected]:
 
 
 def _carry_down(cells: list[str], fields: dict[str, int], above: dict[str, str]) -> tuple[str, str]:
-    """Fill in what print leaves out below the first row of a plan, and give the plan's key; a new value forgets what stood beside the last."""
+    """Fill in what print leaves out below the first row of a plan, and give the plan's key.
+
+    A new value forgets what stood beside the last one.
+    """
     for level, field in enumerate(CARRIED):
         if field not in fields:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +50,7 @@ def moment(text: str, field: str) -> str:
     match = _MOMENT.fullmatch(given) or _DIGITS.fullmatch(given)
     parts = {name: int(value) for name, value in match.groupdict().items() if value} if match else {}
     try:
-        datetime.datetime(**parts)  # type: ignore[arg-type]  # noqa: DTZ001  # only asked whether the date exists; the parts are its names
+        dt.datetime(**parts)  # type: ignore[arg-type]  # noqa: DTZ001  # only asked whether the date exists; the parts are its names
     except (TypeError, ValueError):
         raise Refused("record_time_unreadable", field=field, value=printable(text, 40)) from None
     written = f"{parts['year']}年{parts['month']}月{parts['day']}日"
@@ -80,10 +80,10 @@ def listed(record: Mapping[str, str], labels: Mapping[str, str]) -> str:
 
 
 def rows_of(
-    table: Table, fields: headings.Fields, make: Callable[[dict[str, str], str], Iterator[Conversation]]
+    table: Table, asked: headings.Asked, fields: headings.Fields, make: Callable[[dict[str, str], str], Iterator[Conversation]]
 ) -> Iterator[Conversation | Rejected]:
-    """What ``make`` makes of every record that has a description; a record that cannot be believed gives one refused row and nothing else."""
-    places = headings.places_of(table.columns, fields)
+    """What ``make`` makes of every record that has a description; one that cannot be believed gives a refused row and nothing else."""
+    places = headings.places_of(table.columns, fields, asked)
     for found in table.rows:
         if isinstance(found, Rejected):
             yield found

@@ -16,7 +16,7 @@ from appliance.domain.signal_plan import (
 )
 from appliance.stages.ingest.refusal import Refused
 from appliance.stages.ingest.traffic import figures, signal_adjustments, signal_flows
-from appliance.stages.ingest.traffic.signal_text import identity, shown, title
+from appliance.stages.ingest.traffic.signal_text import identity, shown, times_added, title
 from appliance.stages.ingest.traffic.wording import chosen, number, row
 
 EXPLAIN = (
@@ -104,8 +104,10 @@ def figure_row(plan: SignalPlan, source: str) -> Conversation:
             ),
             (
                 f"“{phase.name}”每小时一共得到多少绿灯时间？",
-                f"每小时有 3600 ÷ {cycle} = {figures.plain(3600 / plan.cycle)} 个周期，"
-                f"绿灯共 3600 × {green} ÷ {cycle} = {figures.seconds(3600 * phase.green / plan.cycle, 0)}。",
+                (
+                    f"每小时有 3600 ÷ {cycle} = {figures.plain(3600 / plan.cycle)} 个周期，"
+                    f"绿灯共 3600 × {green} ÷ {cycle} = {figures.seconds(3600 * phase.green / plan.cycle, 0)}。"
+                ),
             ),
         ),
         "asked",
@@ -119,7 +121,7 @@ def _checked(plan: SignalPlan, faults: list[Fault]) -> str:
     if any(fault.code == "plan_time_negative" for fault in faults):
         return "\n".join(("方案有误，不能下发：", *lines))
     wrong = {fault.code for fault in faults}
-    total = f"{figures.added(part for one in plan.phases for part in (one.green, one.yellow, one.all_red))} = {figures.plain(plan.phases_sum)}"
+    total = f"{times_added(plan)} = {figures.plain(plan.phases_sum)}"
     right = []
     if "plan_cycle_mismatch" not in wrong:
         right.append(f"各相位的绿灯、黄灯、全红之和为 {total} s，等于周期 {figures.seconds(plan.cycle)}。")
@@ -141,7 +143,7 @@ def _checked(plan: SignalPlan, faults: list[Fault]) -> str:
 
 
 def _cycle_mismatch(plan: SignalPlan, _fault: Fault) -> str:
-    total = figures.added(part for one in plan.phases for part in (one.green, one.yellow, one.all_red))
+    total = times_added(plan)
     difference = plan.phases_sum - plan.cycle
     return (
         f"各相位的绿灯、黄灯、全红之和为 {total} = {figures.seconds(plan.phases_sum)}，与周期 {figures.seconds(plan.cycle)} 不符，"
@@ -154,8 +156,9 @@ def _red_mismatch(plan: SignalPlan, fault: Fault) -> str:
     assert phase.red is not None
     return (
         f"“{phase.name}”的绿灯、黄灯、红灯之和为 {figures.added((phase.green, phase.yellow, phase.red))} = "
-        f"{figures.seconds(fault.parameters['sum'])}，与周期 {figures.seconds(plan.cycle)} 不符；按周期计算，红灯应为 "
-        f"{figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} = {figures.seconds(plan.red_of(phase))}。"
+        f"{figures.seconds(fault.parameters['sum'])}，与周期 {figures.seconds(plan.cycle)} 不符；"
+        f"按周期计算，红灯应为 {figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} "
+        f"= {figures.seconds(plan.red_of(phase))}。"
     )
 
 

@@ -37,7 +37,9 @@ def plans(draw: st.DrawFn) -> SignalPlan:
         phases = [replace(phase, red=cycle - phase.green - phase.yellow) for phase in phases]
     offset = draw(st.none() | st.integers(0, int(cycle) - 1).map(float))
     name = draw(st.sampled_from(["", "早高峰", "平峰"]))
-    return SignalPlan(intersection=draw(st.sampled_from(["中山路口", "解放路-人民路"])), name=name, phases=tuple(phases), cycle=cycle, offset=offset)
+    return SignalPlan(
+        intersection=draw(st.sampled_from(["中山路口", "解放路-人民路"])), name=name, phases=tuple(phases), cycle=cycle, offset=offset
+    )
 
 
 def by_task(rows: list[Conversation], task: str) -> list[tuple[str, str]]:
