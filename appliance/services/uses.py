@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.store.store import Store
@@ -19,6 +21,15 @@ def require_unused(store: Store, identifier: str, name: str, folder: Path) -> No
         names = [made.name if made else child for made, child in zip(found, children, strict=True)]
         raise ApplianceError("still_needed", ExitCode.USAGE, name=name, children=", ".join(names))
     for run in store.runs.in_states("queued", "running", "interrupted"):
-        values = [value for planned in store.runs.unfinished(run.id) for value in planned.spec.values() if isinstance(value, str)]
+        values = (value for planned in store.runs.unfinished(run.id) for value in _strings(planned.spec))
         if any(Path(value).is_relative_to(folder) for value in values):
             raise ApplianceError("in_use", ExitCode.BUSY, name=name, run=run.id)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)

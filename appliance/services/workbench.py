@@ -8,6 +8,7 @@ from appliance.domain.run import Run
 from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
 from appliance.services.descriptions import DescriptionService
+from appliance.services.groups import GroupService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.previews import PreviewService
@@ -23,6 +24,7 @@ class Workbench:
         self.store = Store(self.home.root)
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
+        self.groups = GroupService(self.home, self.datasets)
         self.models = ModelService(self.store, self.home, self.runs, self.datasets)
         self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)

@@ -53,6 +53,10 @@ class Tally:
             else:
                 setattr(self, name, ours + value)
 
+    def is_enough(self, kills: int) -> bool:
+        """Whether there were so many kills, half of them inside a checkpoint's writing, or it has to be given up that they are."""
+        return self.kills >= kills and (2 * self.inside >= self.kills or self.kills >= 2 * kills)
+
     def broken_bounds(self) -> list[str]:
         """Every bound that does not hold."""
         bounds = {
