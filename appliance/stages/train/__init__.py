@@ -44,6 +44,8 @@ def run(spec: TrainSpec, emit: Emit) -> None:
     quiet_libraries()
     recipe, output = spec.recipe, Path(spec.output)
     with memory_errors_named(), disk_full_named(output):
+        if spec.without_redaction:
+            emit(Notice("warning", "trained_without_redaction", {"names": ", ".join(spec.without_redaction)}))
         device = choose_device(spec.device, emit)
         with joined_group(recipe, device) as group:
             _train(spec, device, group, group.told_by_first(emit))
@@ -75,7 +77,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     trainer.train()
     if group.is_first:
         trainer.take_best_weights()
-        emit(Produced(publish_result(trainer, base, output, plan, expansion)))
+        emit(Produced(publish_result(trainer, base, output, plan, expansion, spec.without_redaction)))
 
 
 def _consider_method(recipe: TrainingRecipe, family: Family, emit: Emit) -> None:
