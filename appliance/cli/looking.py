@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from appliance.cli.output import print_facts, print_json, printable
+from appliance.cli.output import print_facts, print_json, print_line
 from appliance.cli.wording import label
 from appliance.domain.look import Look
 from appliance.texts.speech import human_bytes, say
@@ -31,14 +29,14 @@ def show_look(look: Look, as_json: bool) -> None:
         facts["headings"] = f"{before}{headings.table + ': ' if headings.table else ''}{', '.join(filter(None, headings.names))}"
     print_facts(facts)
     for row in look.rows:
-        click.echo(f"── {printable(row.get('source', ''))}")
+        print_line(f"── {row.get('source', '')}")
         for message in row.get("messages", ()):
-            click.echo(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
+            print_line(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
         if "text" in row:
-            click.echo(_shown(row["text"]))
-    for row in look.rejected:
-        click.echo(f"── {label('line')} {row.line}: {say('problems', row.reason, **row.parameters)}  {printable(row.excerpt)[:80]}")
+            print_line(_shown(row["text"]))
+    for entry in look.rejected:
+        print_line(f"── {label('line')} {entry.line}: {say('problems', entry.reason, **entry.parameters)}  {entry.excerpt[:80]}")
 
 
 def _shown(text: str) -> str:
-    return printable(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
