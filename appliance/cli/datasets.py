@@ -9,11 +9,13 @@ import click
 
 from appliance.cli.describing import ProgressBar, rejection, show_description
 from appliance.cli.exporting import print_export
+from appliance.cli.grouping import groups, mix
 from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.previewing import show_rows, show_tokens
+from appliance.cli.redacting import redact, review
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
@@ -27,6 +29,10 @@ from appliance.texts.speech import human_bytes, say
 @click.group("datasets", help=told("datasets"))
 def command() -> None:
     """The noun."""
+
+
+command.add_command(groups)
+command.add_command(mix)
 
 
 @command.command("import", help=told("datasets import"))
@@ -123,16 +129,28 @@ def preview(dataset: str, limit: int, skip: int, row: int | None, tokens: bool, 
 @command.command("clean", help=told("datasets clean"))
 @click.argument("dataset")
 @click.option("--name", help=told("option.name"))
+@click.option("--base", metavar="MODEL", help=told("option.counting_base"))
 @recipe_options
 @detach_option
 @json_option
 def clean(
-    dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
+    dataset: str,
+    name: str | None,
+    base: str | None,
+    preset: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Clean a dataset into a new one."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
+
+
+command.add_command(redact)
+command.add_command(review)
 
 
 @command.command("split", help=told("datasets split"))
@@ -144,7 +162,7 @@ def clean(
 def split(
     dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
 ) -> None:
-    """Divide a dataset into two."""
+    """Divide a dataset into two or three."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
     follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.split), as_json, detach)

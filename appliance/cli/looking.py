@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance.cli.output import print_facts, print_json, print_line
 from appliance.cli.wording import label
 from appliance.domain.look import Look
+from appliance.texts.foreign import printable
 from appliance.texts.speech import human_bytes, say
 
 LONGEST = 200
@@ -29,14 +30,16 @@ def show_look(look: Look, as_json: bool) -> None:
         facts["headings"] = f"{before}{headings.table + ': ' if headings.table else ''}{', '.join(filter(None, headings.names))}"
     print_facts(facts)
     for row in look.rows:
-        print_line(f"── {row.get('source', '')}")
+        print_line(f"── {printable(row.get('source', ''))}")
         for message in row.get("messages", ()):
             print_line(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
         if "text" in row:
             print_line(_shown(row["text"]))
-    for entry in look.rejected:
-        print_line(f"── {label('line')} {entry.line}: {say('problems', entry.reason, **entry.parameters)}  {entry.excerpt[:80]}")
+    for refused in look.rejected:
+        print_line(
+            f"── {label('line')} {refused.line}: {say('problems', refused.reason, **refused.parameters)}  {printable(refused.excerpt)[:80]}"
+        )
 
 
 def _shown(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return printable(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,21 @@ from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice
 from appliance.domain.home import Home
 from appliance.domain.look import Look
-from appliance.domain.recipe import CleaningRecipe, Recipe, SplitRecipe
+from appliance.domain.recipe import CleaningRecipe, MixRecipe, Recipe, SplitRecipe
 from appliance.domain.row import Row, row_from_json
 from appliance.domain.run import Run
 from appliance.domain.spec import LookSpec
 from appliance.files.line_index import LineIndex
 from appliance.running.direct import stage_events
+from appliance.services.mixing import parts_of_mix
 from appliance.services.names import free_stem
-from appliance.services.planning import DatasetRef
+from appliance.services.passes import redaction_state
+from appliance.services.planning import DatasetRef, MixedRef
 from appliance.services.runs import RunService
 from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
-SPLIT_SUFFIXES = ("-train", "-validation")
+SPLIT_SUFFIXES = ("-train", "-validation", "-test")
 _REMEMBERED = 8
 """Datasets whose places of lines are kept."""
 
@@ -64,21 +66,38 @@ class DatasetService:
                 return msgspec.convert(event.parameters, Look)
         raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="look", role="look")
 
-    def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe) -> Run:
-        """Start cleaning a dataset into a new one, called ``KEY-clean`` unless named."""
+    def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe, base: str | None = None) -> Run:
+        """Start cleaning a dataset into a new one, called ``KEY-clean`` unless named; tokens are those of ``base``.
+
+        Raises ``cleaning_needs_base`` for limits in tokens without one.
+        """
         parent = self.get(key)
+        if (recipe.min_tokens or recipe.max_tokens) and base is None:
+            raise ApplianceError("cleaning_needs_base", ExitCode.USAGE)
         name = name or free_stem(self._store, f"{parent.name}-clean")
         run_id, plan = self._runs.new_plan()
-        plan.clean(DatasetRef.of(parent), name, recipe)
+        reference = DatasetRef.of(parent, redaction_state(self._store, parent).passed)
+        plan.clean(reference, name, recipe, self._base_folder(base))
         return self._runs.start(run_id, f"clean-{name}", plan, Recipe(cleaning=recipe))
 
     def start_split(self, key: str, name: str | None, recipe: SplitRecipe) -> Run:
-        """Start dividing a dataset into ``NAME-train`` and ``NAME-validation``."""
+        """Start dividing a dataset into ``NAME-train``, ``NAME-validation`` and, where the recipe asks for it, ``NAME-test``."""
         parent = self.get(key)
         name = name or free_stem(self._store, parent.name, SPLIT_SUFFIXES)
         run_id, plan = self._runs.new_plan()
         plan.split(DatasetRef.of(parent), split_names(name), recipe)
         return self._runs.start(run_id, f"split-{name}", plan, Recipe(split=recipe))
+
+    def start_mix(self, options: Iterable[str], name: str, recipe: MixRecipe, general: str | None = None, base: str | None = None) -> Run:
+        """Start making one dataset of several, each ``NAME`` or ``NAME:SHARE``; ``general`` gets the recipe's share.
+
+        Raises what ``parts_of_mix`` raises.
+        """
+        shares = parts_of_mix(options, general, recipe.general_share)
+        parts = [MixedRef(key, DatasetRef.of(self.get(key)), share) for key, share in shares.items()]
+        run_id, plan = self._runs.new_plan()
+        plan.mix(parts, name, recipe, self._base_folder(base))
+        return self._runs.start(run_id, f"mix-{name}", plan, Recipe(mix=recipe))
 
     def get(self, key: str) -> Dataset:
         """The dataset with this id or name; raises ``dataset_unknown``."""
@@ -128,6 +147,21 @@ class DatasetService:
                 return sibling
         return None
 
+    def source_of(self, dataset: Dataset) -> Dataset | None:
+        """What this dataset was made from, if it was one dataset."""
+        parents = self._store.lineage.parents_of(dataset.id)
+        return self._store.datasets.find(parents[0].parent) if len(parents) == 1 else None
+
+    def _base_folder(self, key: str | None) -> Path | None:
+        if key is None:
+            return None
+        model = self._store.models.find(key)
+        if model is None:
+            raise ApplianceError("model_unknown", ExitCode.USAGE, name=key)
+        if model.kind not in ("base", "merged"):
+            raise ApplianceError("model_kind_unfit", ExitCode.USAGE, name=model.name, kind=model.kind, kinds="base, merged")
+        return Path(model.path)
+
     def dependants(self, key: str) -> dict[str, Any]:
         """What was made from a dataset, and from that: ``{id, name, kind, role, children: [...]}``."""
         return dependants(self._store, self.get(key).id)
@@ -144,9 +178,10 @@ class DatasetService:
         return dataset
 
 
-def split_names(stem: str) -> tuple[str, str]:
-    """What the two sides of a split are called."""
-    return stem + SPLIT_SUFFIXES[0], stem + SPLIT_SUFFIXES[1]
+def split_names(stem: str) -> tuple[str, str, str]:
+    """What the sides of a split are called."""
+    train, validation, test = (stem + suffix for suffix in SPLIT_SUFFIXES)
+    return train, validation, test
 
 
 def require_file(source: Path) -> None:

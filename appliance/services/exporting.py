@@ -17,6 +17,7 @@ from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.row import texts_of
 from appliance.domain.spreadsheet import guarded
 from appliance.services.datasets import DatasetService
+from appliance.services.rejections import whole_rejections
 from appliance.services.row_forms import CSV_COLUMNS, FORMS, NotCarried
 
 LEFT_OUT_SUFFIX = ".left-out.jsonl"
@@ -62,10 +63,10 @@ def lines_of(datasets: DatasetService, dataset: Dataset, form: str, leave_out: C
 
 
 def rejected_lines(datasets: DatasetService, dataset: Dataset, form: str) -> Iterator[Line]:
-    """The rows that were not accepted when the dataset was made, as JSON lines or with ``csv`` as a table."""
+    """The rows that were not accepted when the dataset was made, as JSON lines (whole where they are known) or with ``csv`` as a table."""
     require_form(form)
     if form != "csv":
-        yield from map(_json_line, datasets.rejected(dataset.id))
+        yield from map(_json_line, whole_rejections(datasets, dataset))
         return
     encode = _csv_encoder(REJECTED_COLUMNS)
     yield _header(REJECTED_COLUMNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,18 @@ def require_unused(store: Store, identifier: str, name: str, folder: Path) -> No
     if made := removal_order(dependants(store, identifier)):
         raise ApplianceError("still_needed", ExitCode.USAGE, name=name, children=", ".join(made))
     for run in store.runs.in_states("queued", "running", "interrupted"):
-        values = [value for planned in store.runs.unfinished(run.id) for value in planned.spec.values() if isinstance(value, str)]
+        values = (value for planned in store.runs.unfinished(run.id) for value in _strings(planned.spec))
         if any(Path(value).is_relative_to(folder) for value in values):
             raise ApplianceError("in_use", ExitCode.BUSY, name=name, run=run.id)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)
 
 
 def _tree(store: Store, identifier: str, role: str, above: frozenset[str]) -> dict[str, Any]:

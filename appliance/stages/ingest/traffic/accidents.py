@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import headings, record_text, table_form
+from appliance.stages.ingest.traffic import headings, record_text
 from appliance.stages.ingest.traffic.wording import chosen, row
 
 FIELDS: headings.Fields = {
@@ -113,6 +113,3 @@ def _summary(record: Mapping[str, str]) -> str:
 def has_description(columns: Sequence[str], asked: headings.Asked) -> bool:
     """What is enough when somebody says that these are accidents."""
     return "description" in headings.places_of(columns, FIELDS, asked)
-
-
-IMPORTER = table_form.importer("accidents", FIELDS, is_accident_table, rows_of, has_description)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import headings, record_text, table_form
+from appliance.stages.ingest.traffic import headings, record_text
 from appliance.stages.ingest.traffic.accidents import is_accident_table
 from appliance.stages.ingest.traffic.wording import chosen, row
 
@@ -152,6 +152,3 @@ def _rest(record: Mapping[str, str], fields: tuple[str, ...]) -> str:
 def has_description(columns: Sequence[str], asked: headings.Asked) -> bool:
     """What is enough when somebody says that these are alarms."""
     return "description" in headings.places_of(columns, FIELDS, asked)
-
-
-IMPORTER = table_form.importer("alarms122", FIELDS, is_alarm_table, rows_of, has_description)

@@ -62,6 +62,10 @@ _LATIN = re.compile(r"[A-Z][a-z]{1,15}(?: [A-Z][a-z]{1,15}){1,2}(?![a-z])")
 _AND = re.compile(r"\s?(?:[、，,/;；]|和|与|及|以及|跟)\s?(?=[\u4e00-\u9fff])")
 _EXPLICIT = re.compile(r"[:：=|\"“'【是为系叫名]")
 _SPACED = re.compile(rf"([\u4e00-\u9fff])[ {HIDDEN}]{{1,3}}(?=[\u4e00-\u9fff])")
+_PLACE = re.compile(
+    r".{0,2}(?:(?:路|街|道)(?:口|段|面|中|东|西|南|北|上|交|与|和)|大道|大街|大桥|大厦|立交|高架|隧道|小区|广场|公园|医院|学校|中学|小学|派出所|中队|大队|支队|[村镇乡县市区](?![\u4e00-\u9fff]?[,，、。]))"
+)
+"""Behind a surname and one character: 兰桂路口 and 王家村 are places."""
 _CAN_FOLLOW = SURNAMES | {surname[0] for surname in COMPOUND_SURNAMES} | set("的本为是系叫一二三四甲乙丙丁")
 _COMMON = (
     "王李张刘陈杨黄赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁沈姚卢姜崔钟谭陆汪范廖贾夏韦付"
@@ -110,7 +114,7 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     if _TITLE.match(ahead, surname):
         return None
     length = _length(ahead, surname)
-    if not length:
+    if not length or _PLACE.match(ahead, surname + 1):
         return None
     given = ahead[surname:length]
     usual = sum(char in GIVEN for char in given)
