@@ -100,7 +100,7 @@ def _asked(
 
 def _summary(record: Mapping[str, str]) -> str:
     """When, where, what kind, why and whose, as far as it is there; empty unless there is more than the place and the time."""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     if not begin or not record.keys() & {"type", "cause", "responsibility"}:
         return ""
     parts = [f"{begin}发生一起{record.get('type', '交通').removesuffix('事故')}事故。"]

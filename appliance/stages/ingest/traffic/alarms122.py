@@ -106,7 +106,7 @@ def _summary(record: Mapping[str, str]) -> str:
     """When, where, what, and what was done, as far as it is there; empty when there is too little for a summary."""
     about = record_text.first_sentence(record["description"])
     about = about if len(about) <= LONGEST_SENTENCE else ""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     kind = f"{begin}{'发生' if begin else ''}警情（{record['type']}）。" if "type" in record else f"{begin}。" if begin else ""
     if not kind or not (about or "type" in record):
         return ""
