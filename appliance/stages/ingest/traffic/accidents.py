@@ -71,7 +71,7 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     if "cause" in record:
         yield _asked("accident_cause", CAUSE, record, ("cause", "responsibility", "law"), record["cause"], source, known)
     if "responsibility" in record:

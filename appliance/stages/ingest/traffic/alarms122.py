@@ -90,12 +90,12 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     summary = record.get("summary") or _summary(record)
     if summary:
         question = f"{chosen(SUMMARISE, 'summary', *record.values())}\n\n{record_text.listed(record, LABELS)}"
         yield row(question, summary, source, {"task": "alarm_summary", **known})
-    if "type" in record:
+    if known:
         question = f"{chosen(CLASSIFY, 'class', *record.values())}\n\n{record['description']}"
         yield row(question, record["type"], source, {"task": "alarm_classification", **known})
     if record.keys() & {"time", "place", "type", "disposal"}:

@@ -16,6 +16,9 @@ from appliance.stages.ingest.traffic import headings
 LONGEST = 20_000
 """Characters of one cell: more is a document, not a record."""
 
+LONGEST_CLASS = 40
+"""Characters of a type that rows can be sorted by."""
+
 _EMPTY = frozenset({"", "-", "--", "—", "——", "/", "\\", "无", "null", "none", "nan", "n/a", "#n/a"})
 _GARBLED = re.compile("\ufffd|锟斤拷|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\u0080-\u00b6\u00b8-\u00ff]{3}")
 """What text looks like that was once read in a wrong encoding: replacement characters and what they become in GBK, private-use characters,
@@ -105,6 +108,11 @@ def rows_of(
 def refuse(verdict: Refused, row: TableRow) -> Rejected:
     """The record of a row that is not accepted."""
     return rejected(verdict, row.number, 0, " ".join(filter(None, row.cells)).encode("utf-8", "surrogatepass"))
+
+
+def class_of(record: Mapping[str, str]) -> dict[str, str]:
+    """The label of a record that has a type; a type of many words is a description and no class."""
+    return {"class": record["type"]} if "type" in record and len(record["type"]) <= LONGEST_CLASS else {}
 
 
 def sentence(text: str) -> str:
