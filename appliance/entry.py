@@ -57,6 +57,12 @@ def _dispatch() -> int:
     from appliance.cli.root import root
     from appliance.domain.errors import ApplianceError, ExitCode
 
+    if len(sys.argv) == 1 and sys.stdin.isatty() and sys.stderr.isatty():  # Textual draws on standard error
+        from tui.app import GreenwaveApp
+
+        app = GreenwaveApp()
+        app.run()
+        return app.return_code or int(ExitCode.DONE)
     try:
         root.main(standalone_mode=False, prog_name="greenwave")
         if sys.stdout is not None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import click
 
-from appliance.cli.output import narrate, printable
+from appliance.cli.output import narrate
 from appliance.domain.conversation import Message
 from appliance.services.chat import Answer, Client, Sampling
+from appliance.texts.foreign import printable_lines
 from appliance.texts.speech import say
 
 LIKELIEST = Sampling(temperature=0.0, top_p=1.0, max_tokens=256)
@@ -19,7 +20,7 @@ def print_answer(client: Client, messages: Sequence[Message], sampling: Sampling
     """Stream an answer to standard output, then its speed to standard error."""
     with client.stream(messages, sampling) as pieces:
         for piece in pieces:
-            click.echo("\n".join(printable(line) for line in piece.split("\n")), nl=False)
+            click.echo(printable_lines(piece), nl=False)
     click.echo()
     answer = pieces.answer
     if answer is None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from appliance.cli.describing import ProgressBar, rejection, show_description
+from appliance.cli.exporting import print_export
+from appliance.cli.grouping import groups, mix
+from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
-from appliance.cli.output import moment, narrate, print_facts, print_json, print_json_lines, print_table, printable
+from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
+from appliance.cli.previewing import show_rows, show_tokens
+from appliance.cli.redacting import redact, review
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.quality import quality_card
+from appliance.services.exporting import write_rejected, write_rows
 from appliance.services.recipes import compose_recipe
+from appliance.services.row_forms import FORMS
 from appliance.texts.speech import human_bytes, say
 
 
@@ -21,20 +31,30 @@ def command() -> None:
     """The noun."""
 
 
+command.add_command(groups)
+command.add_command(mix)
+
+
 @command.command("import", help=told("datasets import"))
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help=told("option.name"))
+@click.option("--name", help=told("option.name"))
+@click.option("--look", is_flag=True, help=told("option.look"))
 @click.option("--format", "format_name", default="auto", show_default=True, help=told("option.format"))
 @click.option("--column", "columns", multiple=True, metavar="FIELD=COLUMN", help=told("option.column"))
 @click.option("--encoding", default="auto", show_default=True, help=told("option.encoding"))
 @detach_option
 @json_option
-def import_(source: Path, name: str, format_name: str, columns: tuple[str, ...], encoding: str, detach: bool, as_json: bool) -> None:
-    """Read a file of records."""
-    mapping = dict(_column(assignment) for assignment in columns)
+def import_(source: Path, name: str | None, look: bool, columns: tuple[str, ...], detach: bool, as_json: bool, **choices: str) -> None:
+    """Read a file of records or documents."""
+    chosen = {"format": choices["format_name"], "columns": dict(_column(assignment) for assignment in columns)}
+    chosen["encoding"] = choices["encoding"]
     workbench = open_workbench()
-    run = workbench.datasets.start_import(source, name, format=format_name, columns=mapping, encoding=encoding)
-    follow_and_show(workbench, run, as_json, detach)
+    if look:
+        show_look(workbench.datasets.look(source, **chosen), as_json)
+        return
+    if name is None:
+        raise ApplianceError("import_without_name", ExitCode.USAGE)
+    follow_and_show(workbench, workbench.datasets.start_import(source, name, **chosen), as_json, detach)
 
 
 @command.command("list", help=told("datasets list"))
@@ -52,54 +72,85 @@ def list_(as_json: bool) -> None:
 @command.command("show", help=told("datasets show"))
 @click.argument("dataset")
 @click.option("--rejected", is_flag=True, help=told("option.rejected"))
+@click.option("--base", metavar="MODEL", help=told("option.lengths_base"))
 @json_option
-def show(dataset: str, rejected: bool, as_json: bool) -> None:
-    """One dataset's counts and facts, or the rows it did not accept."""
+def show(dataset: str, rejected: bool, base: str | None, as_json: bool) -> None:
+    """What one dataset looks like, or the rows it did not accept."""
     workbench = open_workbench()
     found = workbench.datasets.get(dataset)
     listing = workbench.datasets.rejected(dataset, None if rejected else 20)
-    if as_json:
-        shown = {"rejected": list(listing)} if rejected else {}
-        print_json({**as_object(found), **shown})
+    if as_json and rejected:
+        print_json({**as_object(found), "rejected": list(listing)})
         return
-    print_facts({**dataset_facts(found), "created": moment(found.created)})
-    lines = [_rejection(entry) for entry in listing]
+    if not as_json:
+        print_facts({**dataset_facts(found), "created": moment(found.created)})
+    if not rejected:
+        bar = ProgressBar()
+        description = workbench.descriptions.describe(dataset, base, bar.tell)
+        bar.end()
+        if as_json:
+            print_json({**as_object(found), "description": description, "quality": quality_card(description)})
+            return
+        show_description(found, description)
+        click.echo()
+    lines = [rejection(entry) for entry in listing]
     if lines:
         narrate(f"{label('rejected_rows')}:")
         for line in lines:
-            click.echo(f"  {line}")
+            print_line(f"  {line}")
 
 
 @command.command("preview", help=told("datasets preview"))
 @click.argument("dataset")
 @click.option("--rows", "limit", default=5, show_default=True, type=click.IntRange(1, 1000), help=told("option.rows"))
 @click.option("--skip", default=0, show_default=True, type=click.IntRange(0, 1_000_000_000_000), help=told("option.skip"))
+@click.option("--row", type=click.IntRange(1, 1_000_000_000_000), help=told("option.row"))
+@click.option("--tokens", is_flag=True, help=told("option.tokens"))
+@click.option("--base", metavar="MODEL", help=told("option.tokenizer_base"))
+@click.option("--max-length", metavar="TOKENS", help=told("option.max_length"))
+@click.option("--first", default=0, show_default=True, type=click.IntRange(0, 1_000_000_000), help=told("option.first_token"))
+@recipe_options
 @json_option
-def preview(dataset: str, limit: int, skip: int, as_json: bool) -> None:
-    """The first rows."""
-    rows = open_workbench().datasets.rows(dataset, limit, skip)
-    if as_json:
-        print_json(list(rows))
+def preview(dataset: str, limit: int, skip: int, row: int | None, tokens: bool, base: str | None, as_json: bool, **choices: Any) -> None:
+    """Some rows, or the tokens that they become."""
+    limit, skip = (1, row - 1) if row else (limit, skip)
+    workbench = open_workbench()
+    if not (tokens or base):
+        show_rows(workbench.datasets.rows(dataset, limit, skip), as_json)
         return
-    for row in rows:
-        click.echo(f"── {row.source}")
-        for message in row.messages:
-            click.echo(f"{label('role_' + message.role)}: {printable(message.content)}")
+    if base is None:
+        raise ApplianceError("tokens_need_base", ExitCode.USAGE, dataset=dataset)
+    max_length = choices.pop("max_length")
+    longest = (f"training.max_length={max_length}",) if max_length else ()
+    recipe = compose_recipe(choices["preset"], choices["recipe_file"], (*choices["assignments"], *longest)).training
+    show_tokens(workbench, dataset, range(skip + 1, skip + limit + 1), base, recipe, choices["first"], as_json)
 
 
 @command.command("clean", help=told("datasets clean"))
 @click.argument("dataset")
 @click.option("--name", help=told("option.name"))
+@click.option("--base", metavar="MODEL", help=told("option.counting_base"))
 @recipe_options
 @detach_option
 @json_option
 def clean(
-    dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
+    dataset: str,
+    name: str | None,
+    base: str | None,
+    preset: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Clean a dataset into a new one."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
+
+
+command.add_command(redact)
+command.add_command(review)
 
 
 @command.command("split", help=told("datasets split"))
@@ -111,7 +162,7 @@ def clean(
 def split(
     dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
 ) -> None:
-    """Divide a dataset into two."""
+    """Divide a dataset into two or three."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
     follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.split), as_json, detach)
@@ -119,15 +170,23 @@ def split(
 
 @command.command("export", help=told("datasets export"))
 @click.argument("dataset")
-@click.argument("target", type=click.Path(path_type=Path), required=False)
-def export(dataset: str, target: Path | None) -> None:
-    """Rows as JSON lines, into a file or to standard output."""
-    workbench = open_workbench()
+@click.argument("target", type=click.Path(path_type=Path), required=False, metavar="[FILE]")
+@click.option("--format", "form", default="chat", show_default=True, metavar="|".join(FORMS), help=told("option.export_format"))
+@click.option("--rejected", is_flag=True, help=told("option.export_rejected"))
+@json_option
+def export(dataset: str, target: Path | None, form: str, rejected: bool, as_json: bool) -> None:
+    """Rows for another program, into a new file or to standard output."""
+    datasets = open_workbench().datasets
     if target is None:
-        print_json_lines(workbench.datasets.rows(dataset))
+        print_export(datasets, dataset, form, rejected)
         return
-    found = workbench.datasets.copy_rows(dataset, target)
-    narrate(say("notices", "rows_written", count=found.counts["rows"], path=str(target)))
+    written = (write_rejected if rejected else write_rows)(datasets, dataset, target, form)
+    if as_json:
+        print_json(written)
+        return
+    narrate(say("notices", "rows_written", count=written.counts["written"], path=str(target)))
+    if written.left_out:
+        narrate(say("notices", "rows_not_carried", count=written.counts["left_out"], form=form, path=written.left_out))
 
 
 @command.command("remove", help=told("datasets remove"))
@@ -146,10 +205,3 @@ def _column(assignment: str) -> tuple[str, str]:
     if not (equals and field and column):
         raise ApplianceError("column_malformed", ExitCode.USAGE, assignment=assignment[:80])
     return field.strip(), column
-
-
-def _rejection(entry: dict[str, object]) -> str:
-    parameters = entry.get("parameters") or {}
-    assert isinstance(parameters, dict)
-    reason = say("problems", str(entry["reason"]), **parameters)
-    return f"{label('line')} {entry.get('line', '?')}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"

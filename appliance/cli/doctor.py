@@ -7,12 +7,12 @@ from dataclasses import asdict
 import click
 
 from appliance.cli.options import json_option
-from appliance.cli.output import print_json, printable
+from appliance.cli.output import print_json, print_line
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.services.doctor import Check, examine_box
 from appliance.services.workbench import find_home
-from appliance.texts.speech import catalogue, language_from_environment, say, say_entry
+from appliance.texts.speech import explain_check, say
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✘"}
 
@@ -35,11 +35,10 @@ def command(as_json: bool) -> None:
 
 def _show(check: Check) -> None:
     words = _words(check)
-    click.echo(f"{_MARKS[check.state]} {label(f'check_name_{check.name}')}: {printable(words['message'])}")
+    print_line(f"{_MARKS[check.state]} {label(f'check_name_{check.name}')}: {words['message']}")
     if check.state != "ok" and words["hint"]:
-        click.echo(f"    {label('hint')}: {printable(words['hint'])}")
+        print_line(f"    {label('hint')}: {words['hint']}")
 
 
 def _words(check: Check) -> dict[str, str]:
-    entry = catalogue(language_from_environment())["checks"][check.code]
-    return {part: say_entry(entry.get(part, ""), check.parameters) for part in ("message", "hint")}
+    return dict(zip(("message", "hint"), explain_check(check.code, check.parameters), strict=True))

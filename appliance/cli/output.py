@@ -12,18 +12,26 @@ import msgspec
 
 from appliance.cli.wording import label
 from appliance.domain.errors import ApplianceError
+from appliance.texts.foreign import escaped_json, printable, printable_lines
 from appliance.texts.speech import explain, explain_code
 
 
 def print_json(value: Any) -> None:
     """One JSON document, readable."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2))
+    click.echo(escaped_json(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()))
 
 
 def print_json_lines(values: Iterable[Any]) -> None:
-    """One JSON document per line, as they come."""
+    """One JSON document per line, as they come; a program gets the bytes as they are, a terminal gets them escaped."""
+    on_screen = sys.stdout.isatty()
     for value in values:
-        click.echo(msgspec.json.encode(value, enc_hook=str))
+        line = msgspec.json.encode(value, enc_hook=str)
+        click.echo(escaped_json(line.decode()) if on_screen else line)
+
+
+def print_line(text: str) -> None:
+    """One line of data that may hold foreign text."""
+    click.echo(printable(text))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -47,14 +55,9 @@ def print_facts(facts: Mapping[str, str]) -> None:
         click.echo(f"{heading}{' ' * (width - cell_len(heading))}  {printable(value)}")
 
 
-def printable(text: str) -> str:
-    """Foreign text without what a terminal would obey: control characters become their picture or a replacement mark."""
-    return "".join(character if character.isprintable() else _picture(character) for character in text)
-
-
 def narrate(text: str) -> None:
-    """One line of narration."""
-    click.echo(text, err=True)
+    """Narration, as a rule one line; whatever it quotes is made safe for a terminal."""
+    click.echo(printable_lines(text), err=True)
 
 
 def moment(seconds: float | None) -> str:
@@ -68,15 +71,15 @@ def report_error(error: ApplianceError, as_json: bool) -> None:
     log = error.parameters.get("log", "")
     if as_json:
         told = {"code": error.code, "message": message, "hint": hint, "parameters": error.parameters}
-        click.echo(msgspec.json.encode(told, enc_hook=str), err=True)
+        click.echo(escaped_json(msgspec.json.encode(told, enc_hook=str).decode()), err=True)
         return
-    click.echo(f"{label('error')}: {message}", err=True)
+    narrate(f"{label('error')}: {message}")
     if hint:
-        click.echo(f"{label('hint')}: {hint}", err=True)
+        narrate(f"{label('hint')}: {hint}")
     if log:
-        click.echo(f"{label('log_tail')}:", err=True)
+        narrate(f"{label('log_tail')}:")
         for line in str(log).splitlines()[-8:]:
-            click.echo(f"  {printable(line)}", err=True)
+            narrate(f"  {printable(line)}")
 
 
 def failure_sentence(failure: Mapping[str, Any]) -> str:
@@ -87,8 +90,3 @@ def failure_sentence(failure: Mapping[str, Any]) -> str:
 def to_terminal() -> bool:
     """Whether narration goes to a person's screen."""
     return sys.stderr.isatty()
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    return chr(0x2400 + code) if code < 32 else "\N{REPLACEMENT CHARACTER}"

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
-from appliance.cli.output import narrate, printable, to_terminal
+from appliance.cli.output import narrate, to_terminal
 from appliance.cli.wording import label
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice, RecordedEvent
 from appliance.domain.run import Run, StageRecord
 from appliance.services.progress import RunProgress, StageProgress
 from appliance.services.workbench import Workbench
+from appliance.texts.foreign import printable
 from appliance.texts.speech import human_bytes, human_duration, say
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class RunNarrator:
         if before is not None and before.position != stage.position:
             self.tell_ended_stages()
         if isinstance(recorded.event, Notice):
-            self._say(f"  {_mark(recorded.event.level)} {printable(say('notices', recorded.event.code, **recorded.event.parameters))}")
+            self._say(f"  {_mark(recorded.event.level)} {say('notices', recorded.event.code, **recorded.event.parameters)}")
         self._show(stage)
 
     def tell_ended_stages(self) -> None:
@@ -74,7 +75,7 @@ class RunNarrator:
         if self._live is not None:
             from rich.text import Text
 
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"))
+            self._live.update(Text(printable(line), no_wrap=True, overflow="ellipsis"))
         elif stage.last_event - self._last_plain >= PLAIN_INTERVAL and stage.done:
             self._last_plain = stage.last_event
             narrate(line)
@@ -97,7 +98,7 @@ class RunNarrator:
 
     def _say(self, line: str) -> None:
         if self._live is not None:
-            self._live.console.print(line)
+            self._live.console.print(printable(line))
         else:
             narrate(line)
 

@@ -25,6 +25,8 @@ class Conversation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the row came from, as ``file:line``."""
     rejected: str = ""
     """Another answer to the last question, which people like less than the one in ``messages``; empty for none."""
+    labels: dict[str, str] = {}
+    """What is known about the row, such as its task or class; no part of what is trained."""
 
     def content_hash(self) -> bytes:
         """16 bytes that depend on roles, contents and the rejected answer: equal rows from different places are equal."""

@@ -50,7 +50,7 @@ METHODS: Mapping[str, Method] = {
         # The usual rate is that of A; B's is larger by ``lora_plus_ratio``.
         Method(name="lora_plus", title="LoRA+", learning_rate=5e-5, low_rank=True),
         Method(name="full", title="full fine-tuning", learning_rate=2e-5, quantizes_base=False, whole_model=True),
-        Method(name="ia3", title="(IA)³", learning_rate=3e-3, can_export=False),
+        Method(name="ia3", title="(IA)³", learning_rate=3e-3),
         Method(
             name="prefix", title="prefix tuning", learning_rate=1e-2, in_prompt=True, can_recompute=False, can_merge=False, can_export=False
         ),

@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.redaction import Decision
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,26 +39,82 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     format: str = "auto"
     """Name of an importer, or ``auto`` to recognise it by content."""
     columns: dict[str, str] = {}
-    """For tables: our field (``instruction``, ``input``, ``output``, ``system``) → the file's column."""
+    """For tables: our field (``instruction``, ``output`` …, or one of the police's own records) → the file's column."""
     encoding: str = "auto"
 
 
+class LookSpec(Spec, frozen=True, kw_only=True):
+    """Tell how a foreign file would be read; nothing is made. The choices are those of ``IngestSpec``."""
+
+    source: str
+    format: str = "auto"
+    columns: dict[str, str] = {}
+    encoding: str = "auto"
+    rows: int = 3
+    """How many rows are shown, and how many rejected ones at most."""
+
+
 class CleanSpec(Spec, frozen=True, kw_only=True):
-    """Normalise rows and drop duplicates and rows of a length nobody can use."""
+    """Tidy rows and drop those that nobody should learn from."""
 
     rows: str
     """The parent's ``rows.jsonl``."""
     output: str
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty for none."""
     recipe: CleaningRecipe = CleaningRecipe()
+    recheck_redaction: bool = False
+    """Look for personal data in rows that were changed: the parent had none."""
+
+
+class GroupSpec(Spec, frozen=True, kw_only=True):
+    """List rows that belong together: near-duplicates, or contradicting answers to one question."""
+
+    rows: str
+    output: str
+    """The groups, one JSON object per line."""
+    kind: Literal["near_duplicates", "contradictions"] = "near_duplicates"
+    similarity: float = 0.8
+
+
+class RedactSpec(Spec, frozen=True, kw_only=True):
+    """Replace personal data by pseudonyms, or with ``check`` only look for it."""
+
+    rows: str
+    output: str
+    """Folder of the new dataset; of a check, the report, a JSON file."""
+    recipe: RedactionRecipe = RedactionRecipe()
+    check: bool = False
+    key_file: str = ""
+    """A file with the key; empty for a new key that nobody keeps. The key itself is in no specification."""
+    keep_key: str = ""
+    """Where a new key is written; empty for nowhere."""
+    decisions: tuple[Decision, ...] = ()
+    decided_by: str = ""
+    """Who decided, for the record."""
 
 
 class SplitSpec(Spec, frozen=True, kw_only=True):
-    """Divide rows into training and validation by their content hash."""
+    """Divide rows into training, validation and test by their content hash."""
 
     rows: str
     train_output: str
     validation_output: str
+    test_output: str = ""
     recipe: SplitRecipe = SplitRecipe()
+
+
+class DescribeSpec(Spec, frozen=True, kw_only=True):
+    """Tell what a dataset looks like."""
+
+    rows: str
+    """Path of a ``rows.jsonl``."""
+    output: str
+    """The description, a JSON file."""
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty to count characters."""
+    adapter: str = ""
+    """Folder of an adapter, which may bring a tokenizer of its own; empty for none."""
 
 
 class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +126,17 @@ class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Path of its ``rows.jsonl``."""
     share: float
     """Of all rows that an epoch sees, between 0 and 1."""
+
+
+class MixSpec(Spec, frozen=True, kw_only=True):
+    """Make one dataset of several."""
+
+    parts: tuple[MixedRows, ...]
+    """Their shares are those of all rows of the result and come to 1."""
+    output: str
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty for none."""
+    recipe: MixRecipe = MixRecipe()
 
 
 class TrainSpec(Spec, frozen=True, kw_only=True):
@@ -84,6 +152,8 @@ class TrainSpec(Spec, frozen=True, kw_only=True):
     """Path of a ``rows.jsonl`` whose loss tells what is forgotten; empty for none. It is never trained."""
     terms: tuple[str, ...] = ()
     """Words that become tokens of their own, unless they are already."""
+    without_redaction: tuple[str, ...] = ()
+    """Names of datasets that are trained although they have no passed report of redaction, because somebody has said so."""
     output: str
     """Folder of the new adapter."""
     checkpoints: str

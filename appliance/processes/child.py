@@ -1,7 +1,7 @@
 """Child processes: started so that they cannot outlive their parent unseen, watched without threads, stopped for certain.
 
 Every child leads its own process group, so that Ctrl-C at the terminal reaches the front end alone and a stop reaches whatever the child
-has started. stderr goes to a file, never to a pipe that nobody reads; stdin is empty; no descriptor of ours is inherited.
+has started. stderr goes to a file, never to a pipe that nobody reads; stdin is empty unless asked for; no descriptor of ours is inherited.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ _ONLY_WHILE_PARENT_LIVES = 'if [ "$PPID" = "$0" ]; then exec "$@"; fi'
 class Child:
     """A running child process; made by ``spawn``."""
 
-    def __init__(self, pid: int, stdout: IO[bytes] | None, log: Path, log_start: int) -> None:
+    def __init__(self, pid: int, stdin: IO[bytes] | None, stdout: IO[bytes] | None, log: Path, log_start: int) -> None:
         self.pid = pid
         """Also the number of its process group."""
+        self.stdin = stdin
+        """The writing end of its standard input, unbuffered, if that is a pipe."""
         self.stdout = stdout
         """The reading end of its standard output, unbuffered, if that is a pipe; read it with ``lines.LineReader``."""
         self.log = log
@@ -86,11 +88,12 @@ class Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Kill what still runs and close the pipe."""
+        """Kill what still runs and close the pipes."""
         self.kill()
         self.wait()
-        if self.stdout is not None:
-            self.stdout.close()
+        for pipe in (self.stdin, self.stdout):
+            if pipe is not None:
+                pipe.close()
 
     def _reap(self) -> Ending:
         # The dead child keeps its number until it is reaped, so the group that is killed here can be no other one.
@@ -112,6 +115,7 @@ def spawn(
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
+    stdin: Literal["pipe", "null"] = "null",
     stdout: Literal["pipe", "log", "null"] = "log",
     cwd: Path | None = None,
     new_session: bool = False,
@@ -137,7 +141,7 @@ def spawn(
             return subprocess.Popen(
                 command,
                 bufsize=0,
-                stdin=subprocess.DEVNULL,
+                stdin=targets[stdin],
                 stdout=targets[stdout],
                 stderr=log_file,
                 env=env,
@@ -151,7 +155,7 @@ def spawn(
         on_main_thread = threading.current_thread() is threading.main_thread()
         process = start() if on_main_thread or not die_with_parent else _lasting_thread().submit(start).result()
     process.returncode = 0  # Popen shall neither reap nor complain: ``Child`` waits by itself, for the sake of rusage
-    return Child(process.pid, process.stdout, log, log_start)
+    return Child(process.pid, process.stdin, process.stdout, log, log_start)
 
 
 def _bound_to_this_process(death_signal: signal.Signals) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from appliance.inference.client import Answer, Client, Sampling
 from appliance.inference.server import ServerSettings, running_server
 from appliance.services.workbench import Workbench
 
-__all__ = ["Answer", "Client", "Sampling", "default_context", "gpu_layers", "open_chat"]
+__all__ = ["Answer", "Client", "HeldModel", "Sampling", "default_context", "gpu_layers", "open_chat"]
 
 LOG_FILE = "chat.log"
 
@@ -28,6 +28,20 @@ def open_chat(workbench: Workbench, key: str, context_length: int | None = None)
     settings = ServerSettings(alias=model.name, context_length=context_length or default_context(model), gpu_layers=gpu_layers(workbench))
     with running_server(Path(model.path), log=workbench.home.root / LOG_FILE, settings=settings) as server, server.client() as client:
         yield client
+
+
+class HeldModel:
+    """A model held ready until ``close``, for those who talk to it now and then; threads may share it."""
+
+    def __init__(self, workbench: Workbench, key: str) -> None:
+        """Start the server. Raises what ``open_chat`` raises."""
+        with ExitStack() as stack:
+            self.client = stack.enter_context(open_chat(workbench, key))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Let the server end."""
+        self._stack.close()
 
 
 def default_context(model: Model) -> int:

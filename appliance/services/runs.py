@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from appliance.domain.curve import VISIBLE_POINTS, Curve, thinned
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import RecordedEvent
 from appliance.domain.home import Home
@@ -22,6 +23,9 @@ from appliance.store.store import Store
 POLL_INTERVAL = 0.1
 """Seconds between two looks at the record while a run is followed."""
 
+
+LOG_BYTES = 256 * 1024
+"""How much of a log's end is looked at."""
 
 LEAVING_WITHIN = 10.0
 """Seconds that a conductor may need between its last word in the record and its end."""
@@ -67,9 +71,26 @@ class RunService:
         """How each stage of a run went."""
         return self._store.runs.stages(run_id)
 
+    def log_tail(self, run_id: str, position: int, lines: int = 50) -> list[str]:
+        """The last lines that a stage's worker wrote to its log; none if it wrote nothing."""
+        record = next((record for record in self.stages(run_id) if record.position == position), None)
+        path = None if record is None else self._home.stage_log(run_id, position, record.stage)
+        if path is None or not path.is_file():
+            return []
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - LOG_BYTES))
+            return log.read().decode("utf-8", "replace").splitlines()[-lines:]
+
     def events(self, run_id: str, after: int = 0) -> Iterator[RecordedEvent]:
         """What was recorded since event ``after``, without waiting."""
         return self._store.events.after(run_id, after)
+
+    def curves(self, key: str, points: int = VISIBLE_POINTS) -> list[Curve]:
+        """Everything that a run has measured so far, each metric thinned to what can be seen."""
+        measured, _ = self._store.events.metrics(self.get(key).id)
+        return [
+            Curve(name=name, points=thinned(values, points), total=len(values), last=values[-1][1]) for name, values in measured.items()
+        ]
 
     def follow(self, run_id: str, after: int = 0, until: Callable[[], bool] = lambda: False) -> Iterator[RecordedEvent]:
         """Every event from ``after`` on, as it is recorded, until the run is over or ``until`` says so."""

@@ -54,3 +54,19 @@ def m002_runs(db: Database) -> None:
              at REAL NOT NULL, body TEXT NOT NULL) STRICT"""
     )
     db.execute("CREATE INDEX events_by_run ON events (run_id, id)")
+
+
+@migrations()
+def m003_chats(db: Database) -> None:
+    """What was asked and answered in the terminal UI."""
+    db.execute(
+        """CREATE TABLE chats (
+             id TEXT PRIMARY KEY, title TEXT NOT NULL, system TEXT NOT NULL, sampling TEXT NOT NULL, created REAL NOT NULL,
+             changed REAL NOT NULL) STRICT"""
+    )
+    db.execute("CREATE INDEX chats_by_change ON chats (changed)")
+    db.execute(
+        """CREATE TABLE chat_turns (
+             chat_id TEXT NOT NULL REFERENCES chats (id) ON DELETE CASCADE, position INTEGER NOT NULL, question TEXT NOT NULL,
+             answers TEXT NOT NULL, PRIMARY KEY (chat_id, position)) STRICT, WITHOUT ROWID"""
+    )

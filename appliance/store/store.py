@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance.store.chats import Chats
 from appliance.store.database import open_database
 from appliance.store.datasets import Datasets
 from appliance.store.events import Events
@@ -27,6 +28,7 @@ class Store:
         self.scores = Scores(self._db)
         self.runs = Runs(self._db)
         self.events = Events(self._db)
+        self.chats = Chats(self._db)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

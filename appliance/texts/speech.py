@@ -8,6 +8,8 @@ Each language is a folder of TOML files, one per topic; all files of a folder to
     [units]            rows = "…"
     [labels]           …                     headings of tables and other short words
     [help]             "train" = "…"         what commands and options do
+    [grades]           name = "…"            lines of a quality card
+    [fates]            name = "…"            what becomes of a row in training
     [checks.CODE]      message = "…"   hint = "…"      findings of the doctor
     [settings."training.rank"]  label = "…"  help = "…"  reason = "…"
 
@@ -75,6 +77,12 @@ def explain_code(code: str, parameters: dict[str, Any], language: Language | Non
         told = {name: value for name, value in problem.items() if name != "code"}
         message += "\n  - " + say("problems", problem["code"], spoken, **told)
     return message, _fill(entry.get("hint", ""), parameters)
+
+
+def explain_check(code: str, parameters: dict[str, Any], language: Language | None = None) -> tuple[str, str]:
+    """Message and hint of one of the doctor's findings."""
+    entry = catalogue(language or language_from_environment())["checks"][code]
+    return _fill(entry.get("message", ""), parameters), _fill(entry.get("hint", ""), parameters)
 
 
 def say_entry(sentence: str, parameters: dict[str, Any]) -> str:

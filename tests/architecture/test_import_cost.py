@@ -14,7 +14,7 @@ import pytest
 
 HEAVY = {
     "torch", "transformers", "peft", "accelerate", "bitsandbytes", "tokenizers", "llama_cpp", "gguf", "safetensors", "numpy",
-    "huggingface_hub", "onnxruntime", "numba", "pandas", "pyarrow",
+    "huggingface_hub", "onnxruntime", "numba", "pandas", "pyarrow", "arro3", "python_calamine", "pypdfium2",
 }  # fmt: skip
 DATABASE = {"sqlite3", "pysqlite3", "sqlite_utils", "appliance.store"}
 COMMAND = Path(sys.executable).parent / "greenwave"

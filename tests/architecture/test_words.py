@@ -20,6 +20,7 @@ SPEAKERS = {
     "Failed": ("errors", 0, "code"),
     "Notice": ("notices", 1, "code"),
     "Problem": ("problems", 0, "code"),
+    "Unreadable": ("errors", 0, "code"),
 }
 # The same for the views' own shorthands, which are common names elsewhere.
 VIEWS = {"told": ("help", 0, "code"), "label": ("labels", 0, "code")}

@@ -26,9 +26,11 @@ def test_one_term_per_line(tmp_path: Path, encoding: str) -> None:
         ("长".encode() * 65, "term_too_long"),
         (b"a\x00b", "term_too_long"),
         (b"\xff\xff\xff", "terms_unreadable"),
+        ("信号\n<|im_end|>".encode(), "term_is_marker"),
+        (b"<| phase |>", "term_is_marker"),
         ("\n".join(map(str, range(MOST_TERMS + 1))).encode(), "terms_too_many"),
     ],
-    ids=["empty", "remarks", "sentence", "binary", "no text", "too many"],
+    ids=["empty", "remarks", "sentence", "binary", "no text", "marker", "like a marker", "too many"],
 )
 def test_bad_lists_are_named(tmp_path: Path, data: bytes, code: str) -> None:
     """What is no term list is refused with its name."""
@@ -43,3 +45,10 @@ def test_a_missing_list_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "none.txt", tmp_path):
         with pytest.raises(ApplianceError, match="terms_unreadable"):
             read_terms(place)
+
+
+def test_terms_are_composed(tmp_path: Path) -> None:
+    """A term is in the form in which texts are trained and served, whatever form the list has it in."""
+    file = tmp_path / "terms.txt"
+    file.write_text("cafe\u0301\ncaf\u00e9\n", "utf-8")
+    assert read_terms(file) == ("caf\u00e9",)

@@ -10,7 +10,7 @@ from appliance.domain.errors import ApplianceError
 from appliance.files.base_screening import named_problem, read_json_object, unsafe_contents
 from appliance.stages.export.adapter import CONFIG_FILE, WEIGHTS_FILE
 from appliance.stages.export.plan import Sum, read_base, sum_of
-from appliance.stages.export.updates import LowRankUpdate, ReplacedRows
+from appliance.stages.export.updates import LowRankUpdate, ReplacedRows, Scaling
 
 TOKENIZER = "tokenizer.json"
 
@@ -36,12 +36,13 @@ def _facts(model: Sum, config: Mapping[str, Any]) -> dict[str, Any]:
     changed = [tensor for name, tensor in model.tensors.items() if tensor.source is not model.base.tensors.get(name)]
     updates = [tensor.update for tensor in model.tensors.values() if tensor.update is not None]
     low_rank = [update for update in updates if isinstance(update, LowRankUpdate)]
-    parts = [matrix for update in low_rank for matrix in (update.down, update.up)] + [tensor.source for tensor in changed]
+    scaled = {update.factors for update in updates if isinstance(update, Scaling)}  # a layer's weight and its bias share them
+    parts = [matrix for update in low_rank for matrix in (update.down, update.up)] + [tensor.source for tensor in changed] + [*scaled]
     return {
-        "method": "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora",
+        "method": _method(config),
         "rank": config.get("r"),
         "alpha": config.get("lora_alpha"),
-        "modules": len(low_rank),
+        "modules": len(low_rank) + len(scaled),
         "whole_tensors": len(changed),
         "trained_tokens": sum(len(update.numbers) for update in updates if isinstance(update, ReplacedRows)),
         "parameters": sum(part.elements for part in parts),
@@ -50,6 +51,12 @@ def _facts(model: Sum, config: Mapping[str, Any]) -> dict[str, Any]:
         "family": model.base.family.name,
         "quantized_base": False,
     }
+
+
+def _method(config: Mapping[str, Any]) -> str:
+    if config.get("peft_type") == "IA3":
+        return "ia3"
+    return "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
 
 
 def _other_tokens(ours: Path, bases: Path) -> Iterator[dict[str, Any]]:

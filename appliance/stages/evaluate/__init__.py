@@ -64,8 +64,8 @@ def _examine_folder(spec: EvaluateSpec, questions: list[Question], emit: Emit) -
     from appliance.stages.language_model.device import choose_device, memory_errors_named
     from appliance.stages.language_model.loading import load_model, load_tokenizer, quiet_libraries
     from appliance.stages.language_model.loss import mean_loss
-    from appliance.stages.language_model.new_tokens import tokenizer_folder
     from appliance.stages.language_model.tokenized_rows import tokenize_rows
+    from appliance.stages.language_model.tokenizer import tokenizer_folder
 
     quiet_libraries()
     base, adapter = Path(spec.base), Path(spec.adapter) if spec.adapter else None

@@ -20,7 +20,7 @@ from appliance.domain.families.decoder import EMBEDDING, HEAD
 from appliance.files.base_screening import WEIGHT_DTYPES, read_json_object
 from appliance.files.safetensors_header import StoredTensor, read_header
 from appliance.stages.export.base_weights import WeightReader, opened_weights
-from appliance.stages.export.updates import LowRankUpdate, ReplacedRows, Update
+from appliance.stages.export.updates import LowRankUpdate, ReplacedRows, Scaling, Update
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -30,7 +30,7 @@ _PREFIX = "base_model.model."
 _PARTS = re.compile(
     r"(?P<module>.+?)\.(?:"
     r"lora_(?P<side>[AB])\.weight|lora_embedding_(?P<embedding>[AB])|(?P<magnitude>lora_magnitude_vector)(?:\.weight)?"
-    r"|token_adapter\.(?P<tokens>trainable_tokens_delta)|(?P<unused>original_module\.(?:weight|bias))"
+    r"|token_adapter\.(?P<tokens>trainable_tokens_delta)|(?P<scaling>ia3_l)|(?P<unused>original_module\.(?:weight|bias))"
     r"|(?:(?:token_adapter\.)?base_layer\.|modules_to_save\.)?(?P<whole>weight|bias))"
 )
 """A tensor's name without the prefix: which module, and which part of what is done to it."""
@@ -52,6 +52,11 @@ class Change:
     stored: StoredTensor | None = None
     """Takes the place of the base's: a module that was trained whole."""
     update: Update | None = None
+
+    def shape(self, base: StoredTensor) -> tuple[int, ...]:
+        """The tensor's shape afterwards: rows of new tokens may have come behind the base's."""
+        rows, *columns = (self.stored or base).shape
+        return (self.update.rows_of(rows) if isinstance(self.update, ReplacedRows) else rows, *columns)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def read_adapter(folder: Path, base: Mapping[str, StoredTensor]) -> Adapter:
 
 def refuse_other_methods(config: Mapping[str, Any]) -> None:
     """Raise ``adapter_part_unsupported`` with what an adapter's configuration uses and nothing here can merge."""
-    if config.get("peft_type") != "LORA":
+    if config.get("peft_type") not in ("LORA", "IA3"):
         raise ApplianceError("adapter_part_unsupported", part=str(config.get("peft_type")))
     for key in _OTHER_METHODS:
         if config.get(key):
@@ -109,7 +114,8 @@ def refuse_other_methods(config: Mapping[str, Any]) -> None:
 
 
 def _parts(stored: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
-    """Module → part → tensor; parts are ``A``, ``B``, ``embedding_A``, ``embedding_B``, ``magnitude``, ``tokens``, ``weight``, ``bias``."""
+    """Module → part → tensor; parts are ``A``, ``B``, ``embedding_A``, ``embedding_B``, ``magnitude``, ``tokens``, ``scaling``,
+    ``weight``, ``bias``."""
     modules: dict[str, dict[str, StoredTensor]] = {}
     for name, tensor in stored.items():
         found = _PARTS.fullmatch(name.removeprefix(_PREFIX)) if name.startswith(_PREFIX) else None
@@ -118,7 +124,7 @@ def _parts(stored: Mapping[str, StoredTensor]) -> dict[str, dict[str, StoredTens
         if found["unused"]:
             continue
         part = found["side"] or (found["embedding"] and f"embedding_{found['embedding']}") or found["whole"]
-        part = part or ("magnitude" if found["magnitude"] else "tokens")
+        part = part or next(kind for kind in ("magnitude", "tokens", "scaling") if found[kind])
         modules.setdefault(found["module"], {})[part] = tensor
     if not modules:
         raise ApplianceError("adapter_part_unsupported", part=WEIGHTS_FILE)
@@ -149,14 +155,22 @@ def _changes_of(
         weight = parts.get("weight") or base.get(name)
         if weight is None or len(weight.shape) != 2:
             raise ApplianceError("adapter_module_unknown", module=module)
-        changes[name] = Change(parts.get("weight"), _update_of(module, parts, config, weight))
+        update = _update_of(module, parts, config, weight)
+        changes[name] = Change(parts.get("weight"), update)
+        bias = f"{module}.bias"
+        if isinstance(update, Scaling) and not update.of_columns and bias in base:  # it is put out as well
+            changes[bias] = Change(parts.get("bias"), update)
     return changes
 
 
 def _update_of(module: str, parts: Mapping[str, StoredTensor], config: Mapping[str, Any], weight: StoredTensor) -> Update:
     kinds = parts.keys() - {"weight", "bias"}
+    if ("scaling" in kinds) != (config.get("peft_type") == "IA3"):
+        raise ApplianceError("adapter_part_unsupported", part=f"{module}: peft_type")
     if kinds == {"tokens"}:
         return _replaced_rows(module, parts["tokens"], config, weight)
+    if kinds == {"scaling"}:
+        return _scaling(module, parts["scaling"], config, weight)
     is_embedding = kinds == {"embedding_A", "embedding_B"}
     if not is_embedding and kinds - {"magnitude"} != {"A", "B"}:
         raise ApplianceError("adapter_part_unsupported", part=f"{module}: {', '.join(sorted(kinds))}")
@@ -177,6 +191,20 @@ def _update_of(module: str, parts: Mapping[str, StoredTensor], config: Mapping[s
     return LowRankUpdate(down, up, scaling, magnitude, is_embedding)
 
 
+def _scaling(module: str, factors: StoredTensor, config: Mapping[str, Any], weight: StoredTensor) -> Scaling:
+    """(IA)³: a layer is scaled at its inputs where the configuration names it, by peft's rule for names, else at its outputs."""
+    told = config.get("feedforward_modules") or ()
+    try:
+        of_columns = bool(re.fullmatch(told, module)) if isinstance(told, str) else any(module.endswith(str(name)) for name in told)
+    except re.error:
+        raise ApplianceError("adapter_part_unsupported", part="feedforward_modules") from None
+    rows, columns = weight.shape
+    expected = (1, columns) if of_columns else (rows, 1)
+    if factors.shape != expected:
+        raise ApplianceError("adapter_shape_differs", module=module, expected=_shown([expected]), found=_shown([factors.shape]))
+    return Scaling(factors, of_columns)
+
+
 def _replaced_rows(module: str, values: StoredTensor, config: Mapping[str, Any], weight: StoredTensor) -> ReplacedRows:
     """Trained tokens: peft names their ids in its configuration, as a list for the embedding or by the end of a module's name."""
     told = config.get("trainable_token_indices")
@@ -187,9 +215,13 @@ def _replaced_rows(module: str, values: StoredTensor, config: Mapping[str, Any],
     if not isinstance(told, list) or not all(isinstance(number, int) and number >= 0 for number in told):
         raise ApplianceError("adapter_part_unsupported", part="trainable_token_indices")
     expected = (len(told), weight.shape[1])
-    if values.shape != expected or max(told, default=-1) >= weight.shape[0]:
+    if values.shape != expected:
         raise ApplianceError("adapter_shape_differs", module=module, expected=_shown([expected]), found=_shown([values.shape]))
-    return ReplacedRows(tuple(told), values)
+    replaced = ReplacedRows(tuple(told), values)
+    missing = max(told, default=-1) + 1
+    if missing > replaced.rows_of(weight.shape[0]):
+        raise ApplianceError("adapter_shape_differs", module=module, expected=_shown([(missing,)]), found=_shown([weight.shape[:1]]))
+    return replaced
 
 
 def _embedding_and_head_part(config: Mapping[str, Any], changes: Mapping[str, Change]) -> bool:
@@ -197,8 +229,8 @@ def _embedding_and_head_part(config: Mapping[str, Any], changes: Mapping[str, Ch
     if config.get("ensure_weight_tying"):
         return False
     saved = {str(name).rpartition(".")[2] for name in config.get("modules_to_save") or ()}
-    by_matrices = any(isinstance(changes[name].update, LowRankUpdate) for name in (EMBEDDING, HEAD) if name in changes)
-    return by_matrices or bool(saved & {"embed_tokens", "lm_head"})
+    alone = any(isinstance(changes[name].update, LowRankUpdate | Scaling) for name in (EMBEDDING, HEAD) if name in changes)
+    return alone or bool(saved & {"embed_tokens", "lm_head"})
 
 
 def _refuse_other_shape(name: str, tensor: StoredTensor, base: Mapping[str, StoredTensor]) -> None:
@@ -213,7 +245,7 @@ def _refuse_other_shape(name: str, tensor: StoredTensor, base: Mapping[str, Stor
 
 def _refuse_differing_rows(changes: Mapping[str, Change], base: Mapping[str, StoredTensor]) -> None:
     """Embedding and head have a row for every token, both."""
-    rows = {name: (changes.get(name, Change()).stored or base[name]).shape for name in (EMBEDDING, HEAD)}
+    rows = {name: changes.get(name, Change()).shape(base[name]) for name in (EMBEDDING, HEAD)}
     if HEAD in changes or EMBEDDING in changes:
         head_follows = HEAD not in changes and base[HEAD] is base[EMBEDDING]
         if rows[EMBEDDING] != rows[HEAD] and not head_follows:

@@ -19,7 +19,7 @@ from appliance.domain.families.decoder import EMBEDDING, head_size
 from appliance.stages.export.base_weights import WeightReader, columns_of
 from appliance.stages.export.plan import BLOCK_ELEMENTS, PlannedTensor, Sum
 from appliance.stages.export.pouring import Bytes, interleaved
-from appliance.stages.export.updates import LowRankUpdate
+from appliance.stages.export.updates import LowRankUpdate, Scaling
 
 
 def adapter_updates(model: Sum, reader: WeightReader) -> dict[str, LowRankUpdate]:
@@ -38,6 +38,8 @@ def adapter_updates(model: Sum, reader: WeightReader) -> dict[str, LowRankUpdate
                 updates[name] = tensor.update
                 if tensor.update.magnitude is not None:
                     problems.append({"code": "adapter_file_has_dora", "tensor": name})
+            elif isinstance(tensor.update, Scaling):
+                problems.append({"code": "adapter_file_has_scaling", "tensor": name})
             elif tensor.update is not None:
                 problems.append({"code": "adapter_file_has_tokens", "tensor": name})
     if problems:

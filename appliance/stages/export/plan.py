@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ class SummedTensor:
     update: Update | None
     dtype: str
     """Type in a merged folder: the base's own."""
+    shape: tuple[int, ...]
+    """With rows of new tokens behind the stored ones, where there are any."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Sum:
     @property
     def parameters(self) -> int:
         """How many numbers the model has."""
-        return sum(tensor.source.elements for tensor in self.tensors.values())
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class PlannedTensor:
     @cached_property
     def elements(self) -> int:
         """How many numbers it holds."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def size(self) -> int:
@@ -146,8 +149,8 @@ def sum_of(base: Base, adapter_folder: Path | None, *, dequantized: bool = False
     tensors = {}
     for name, source in sources.items():
         change = adapter.changes.get(name, Change())
-        tensors[name] = SummedTensor(change.stored or source, change.update, source.dtype)
-    config = {**base.config, "vocab_size": tensors[EMBEDDING].source.shape[0]}
+        tensors[name] = SummedTensor(change.stored or source, change.update, source.dtype, change.shape(source))
+    config = {**base.config, "vocab_size": tensors[EMBEDDING].shape[0]}
     if adapter.unties:
         config["tie_word_embeddings"] = False
     brings_words = adapter_folder is not None and (adapter_folder / "tokenizer.json").is_file()
@@ -157,7 +160,7 @@ def sum_of(base: Base, adapter_folder: Path | None, *, dequantized: bool = False
 
 def merged_tensors(model: Sum) -> list[PlannedTensor]:
     """The model's tensors under their own names."""
-    return [PlannedTensor(name, tensor.source.shape, tensor.source, tensor.update, tensor.dtype) for name, tensor in model.tensors.items()]
+    return [PlannedTensor(name, tensor.shape, tensor.source, tensor.update, tensor.dtype) for name, tensor in model.tensors.items()]
 
 
 def gguf_tensors(model: Sum, mix: TypeMix) -> list[PlannedTensor]:
@@ -165,7 +168,7 @@ def gguf_tensors(model: Sum, mix: TypeMix) -> list[PlannedTensor]:
     family, config = model.base.family, model.config
     names = {name: family.gguf_name(name) or name for name in model.tensors}
     computed = {name: np.array(values, dtype=np.float32) for name, values in family.computed_tensors(config).items()}
-    shapes = {ours: model.tensors[name].source.shape for name, ours in names.items()}
+    shapes = {ours: model.tensors[name].shape for name, ours in names.items()}
     shapes |= {name: values.shape for name, values in computed.items()}
     types = tensor_types(shapes, mix, architecture_of(model))
     planned = [

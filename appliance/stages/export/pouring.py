@@ -37,8 +37,7 @@ def poured(
                 for start, stop in tensor.row_blocks():
                     if len(waiting) >= 2 * count:
                         yield _first_of(waiting)
-                    taken = 0 if tensor.source is None else tensor.source.size * (stop - start) // tensor.shape[0]
-                    waiting.append((tensor, taken, pool.submit(_piece, tensor, start, stop, reader, convert)))
+                    waiting.append((tensor, _taken(tensor, start, stop), pool.submit(_piece, tensor, start, stop, reader, convert)))
             while waiting:
                 yield _first_of(waiting)
         finally:
@@ -78,11 +77,22 @@ def _first_of(waiting: deque[tuple[PlannedTensor, int, Future[Bytes]]]) -> tuple
     return tensor, taken, future.result()
 
 
+def _taken(tensor: PlannedTensor, start: int, stop: int) -> int:
+    """Bytes of the base that rows ``start`` to ``stop`` take."""
+    if tensor.source is None:
+        return 0
+    stored = tensor.source.shape[0]
+    return (min(stop, stored) - min(start, stored)) * (tensor.source.size // stored)
+
+
 def _piece(tensor: PlannedTensor, start: int, stop: int, reader: WeightReader, convert: Convert) -> Bytes:
     if tensor.source is None:
         assert tensor.values is not None  # every tensor has one or the other
         return convert(tensor, tensor.values[start:stop, None])
-    rows = reader.rows(tensor.source, start, stop)
+    stored = tensor.source.shape[0]
+    rows = reader.rows(tensor.source, min(start, stored), min(stop, stored))
+    if len(rows) < stop - start:  # rows of new tokens, which the update brings
+        rows = np.concatenate([rows, np.zeros((stop - start - len(rows), rows.shape[1]), dtype=np.float32)])
     if tensor.update is not None:
         tensor.update.apply(rows, start, reader)
     if not np.isfinite(rows).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -34,6 +35,7 @@ def probe_texts(markers: Sequence[str], seed: int = 17) -> list[str]:
     """``COUNT`` texts, the same for the same seed; ``markers`` are the tokenizer's own added tokens, mixed in."""
     chance = random.Random(seed)  # variety, not secrecy
     texts = [*_PHRASES, *_EMOJI, *_CONTROL, *_COMBINED, *(f"a{space}b" for space in _SPACES), *markers[:20], *_conversations(markers)]
+    texts += _added_words(chance, markers)
     while len(texts) < COUNT:
         texts.append("".join(_pieces(chance, markers)))
     return texts
@@ -57,6 +59,15 @@ def _pieces(chance: random.Random, markers: Sequence[str]) -> Iterator[str]:
     )
     for _ in range(chance.randint(1, 12)):
         yield chance.choice(makers)()
+
+
+def _added_words(chance: random.Random, markers: Sequence[str]) -> Iterator[str]:
+    """Words that were added to a tokenizer come last among its own tokens: side by side, inside text, and laid over each other."""
+    words = chance.sample(markers[20:], min(200, len(markers[20:])))
+    for first, second in itertools.pairwise(words):
+        yield f"在{first}{second}、{first[:-1]}{second[:1]}内"
+    laid = (first + second[size:] for first in words for second in words for size in range(1, 4) if first[-size:] == second[:size])
+    yield from itertools.islice(laid, 30)
 
 
 def _plate(chance: random.Random) -> str:

@@ -1,7 +1,8 @@
 """What an adapter does to the rows of one tensor, in f32: the one piece of arithmetic by which everything is merged.
 
 ``W' = W + scaling · B @ A`` with scaling = alpha / rank, or alpha / sqrt(rank) for rsLoRA (Kalajdzievski 2023); DoRA (Liu et al. 2024) then
-gives every row the length of its magnitude. Rows do not depend on each other, so a block of rows is all that is ever held.
+gives every row the length of its magnitude; (IA)³ (Liu et al. 2022) multiplies rows or columns. Rows do not depend on each other, so a
+block of rows is all that is ever held.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ class ReplacedRows:
     values: StoredTensor
     """(len(numbers), columns)."""
 
+    def rows_of(self, stored: int) -> int:
+        """How many rows there are now, of a matrix that is stored with so many: it grows when behind its end every row is given."""
+        reached = max(self.numbers, default=-1) + 1
+        is_whole = reached - stored <= len(self.numbers) and set(range(stored, reached)) <= set(self.numbers)
+        return max(stored, reached) if is_whole else stored
+
     def apply(self, weights: Rows, start: int, reader: WeightReader) -> None:
         """Change rows ``start`` and following, in place."""
         for place, number in enumerate(self.numbers):
@@ -70,4 +77,17 @@ class ReplacedRows:
                 weights[number - start] = reader.rows(self.values, place, place + 1)[0]
 
 
-Update = LowRankUpdate | ReplacedRows
+@dataclass(frozen=True)
+class Scaling:
+    """(IA)³: what a layer puts out, or what comes into it, is multiplied number by number; so are its rows, or its columns."""
+
+    factors: StoredTensor
+    """(rows, 1), or (1, columns)."""
+    of_columns: bool = False
+
+    def apply(self, weights: Rows, start: int, reader: WeightReader) -> None:
+        """Change rows ``start`` and following, in place."""
+        weights *= reader.rows(self.factors, 0, 1) if self.of_columns else reader.rows(self.factors, start, start + len(weights))
+
+
+Update = LowRankUpdate | ReplacedRows | Scaling

@@ -1,10 +1,11 @@
-"""Ingest: a foreign file becomes a dataset of conversations, every row of it accepted or listed as rejected.
+"""Ingest: a foreign file becomes a dataset of conversations or documents, every row of it accepted or listed as rejected.
 
 It does not judge what rows say (that is cleaning) and changes no text; it knows neither the registry nor where files come from.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +15,17 @@ from typing import Any
 import msgspec
 
 from appliance.domain.conversation import Conversation, to_json
-from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Rejected
+from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, DatasetKind, Rejected
+from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Progress, Started
 from appliance.domain.spec import IngestSpec
 from appliance.files.lines import LineWriter
 from appliance.files.publish import published_folder
 from appliance.files.space import disk_full_named
-from appliance.stages.ingest.importers import choose
+from appliance.stages.ingest import columns
+from appliance.stages.ingest.importers.importer import Row
+from appliance.stages.ingest.opening import opened
 from appliance.stages.ingest.source import Source
 
 
@@ -29,22 +33,29 @@ def run(spec: IngestSpec, emit: Emit) -> None:
     """Recognise the file, read it row by row, publish the dataset."""
     began = time.monotonic()
     source = Source(Path(spec.source), spec.encoding, on_read=lambda position: emit(Progress(position)))
-    if source.encoding != "utf-8":
+    if source.medium == "text" and source.encoding != "utf-8":
         emit(Notice("info", "encoding_found", {"name": source.name, "encoding": source.encoding, "sample": source.first_words()}))
-    importer = choose(source, spec.format, spec.columns)
-    emit(Started(total=source.size, unit="bytes", what="ingest"))
-    reading, place = importer.read(source, spec.columns), Path(spec.output)
+    columns.require_fields(spec.columns)
+    place = Path(spec.output)
     with disk_full_named(place), published_folder(place) as folder:
-        rows, tally = _write(reading.rows, folder)
+        unpacked = folder / "unpacked"
+        emit(Started(total=source.size, unit="bytes", what="ingest"))
+        found = opened(source, spec.format, spec.columns, spec.encoding, unpacked, lambda position: emit(Progress(position)))
+        if found.size != source.size:
+            emit(Started(total=found.size, unit="bytes", what="ingest"))
+        rows, tally = _write(found.reading.rows, folder)
         if not rows.count:
-            raise _nothing_accepted(source.name, tally)
+            raise _nothing_accepted(source.name, tally, found.reading.kind)
+        shutil.rmtree(unpacked, ignore_errors=True)
     if tally.counts["rejected"]:
         emit(Notice("warning", "rows_rejected", tally.counts))
     facts = {
         "counts": {**tally.counts, "rows": rows.count},
-        "format": importer.name,
-        "encoding": source.encoding,
-        "columns": dict(reading.columns),
+        "format": found.format,
+        "kind": found.reading.kind,
+        "encoding": found.encoding,
+        "entries": dict(found.entries),
+        "columns": dict(found.reading.columns),
         "reasons": dict(tally.reasons.most_common()),
         "characters": tally.characters,
         "turns": tally.turns,
@@ -73,7 +84,7 @@ class _Tally:
         return {"read": self.accepted + rejected, "accepted": self.accepted, "rejected": rejected}
 
 
-def _write(rows: Iterator[Conversation | Rejected], folder: Path) -> tuple[LineWriter, _Tally]:
+def _write(rows: Iterator[Row], folder: Path) -> tuple[LineWriter, _Tally]:
     tally = _Tally()
     encode = msgspec.json.Encoder().encode
     with LineWriter(folder / ROWS_FILE) as accepted, LineWriter(folder / REJECTED_FILE) as refused:
@@ -85,6 +96,10 @@ def _write(rows: Iterator[Conversation | Rejected], folder: Path) -> tuple[LineW
                 tally.preferences += bool(row.rejected)
                 for message in row.messages:
                     tally.characters += len(message.content)
+            elif isinstance(row, Document):
+                accepted.write(encode(row))
+                tally.accepted += 1
+                tally.characters += len(row.text)
             else:
                 refused.write(encode(row))
                 tally.reasons[row.reason] += 1
@@ -92,9 +107,9 @@ def _write(rows: Iterator[Conversation | Rejected], folder: Path) -> tuple[LineW
     return accepted, tally
 
 
-def _nothing_accepted(name: str, tally: _Tally) -> ApplianceError:
+def _nothing_accepted(name: str, tally: _Tally, kind: DatasetKind) -> ApplianceError:
     if not tally.reasons:
-        return ApplianceError("source_without_rows", name=name)
+        return ApplianceError("source_without_text" if kind == "documents" else "source_without_rows", name=name)
     reason, count = tally.reasons.most_common(1)[0]
     example = tally.example[reason]
     told: dict[str, Any] = {"code": reason, **example.parameters}

@@ -19,6 +19,8 @@ from appliance.domain.errors import ApplianceError, ExitCode
 
 SAMPLE_BYTES = 1 << 20
 """How much text that is not plain ASCII the verdict rests on."""
+SHORT_TEXT = 40
+"""Characters that are too few to tell sense from nonsense."""
 SEARCHED_BYTES = 64 << 20
 """How far a file is searched for text that is not plain ASCII."""
 
@@ -46,10 +48,15 @@ _UNDECODABLE = 0xDC00
 rejected by whoever reads it strictly, and never becomes a replacement character."""
 
 
-def decide(path: Path, asked: str) -> str:
-    """The codec's name for a file; ``asked`` is ``auto`` or a key of ``ENCODINGS``. Raises ``encoding_unknown`` or ``source_not_text``."""
+def known(asked: str) -> str:
+    """``asked``, if it is ``auto`` or a key of ``ENCODINGS``; raises ``encoding_unknown``."""
     if asked != "auto" and asked.lower() not in ENCODINGS:
         raise ApplianceError("encoding_unknown", ExitCode.USAGE, encoding=printable(asked, 40), known=", ".join(ENCODINGS))
+    return asked
+
+
+def decide(path: Path, asked: str, name: str) -> str:
+    """The codec's name for a file that rows call ``name``; ``asked`` is known to exist. Raises ``source_not_text``."""
     named = ENCODINGS.get(asked.lower())
     if named and named != "utf-16":
         return named
@@ -61,7 +68,14 @@ def decide(path: Path, asked: str) -> str:
             return marked if marked == "utf-16-be" else "utf-16-le"
         if marked:
             return marked
-        return _by_nul_pattern(first) or _by_vote(first, _telling_sample(file), path.name)
+        return _by_nul_pattern(first) or _by_vote(first, _telling_sample(file), name)
+
+
+def makes_sense(text: str) -> bool:
+    """Whether the beginning of a text can be one in Chinese or in Latin letters, rather than bytes that were taken for another encoding."""
+    beginning = [char for char in text[:4000] if not char.isspace()]
+    familiar = sum(char < "\x7f" or char in _FREQUENT for char in beginning)
+    return len(beginning) < SHORT_TEXT or familiar > len(beginning) / 20
 
 
 def decoded_blocks(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

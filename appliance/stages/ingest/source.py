@@ -1,9 +1,10 @@
-"""The foreign file: checked before it is opened, then read once in blocks, with its checksum and the position that progress needs."""
+"""The foreign file: checked before it is opened, then read once, with its checksum and the position that progress needs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 
@@ -11,24 +12,43 @@ from appliance.domain.dataset import printable
 from appliance.domain.errors import ApplianceError
 from appliance.files.lines import BLOCK
 from appliance.stages.ingest import encoding as encodings
+from appliance.stages.ingest.media import Medium, medium_of
 
 
 class Source:
-    """A text file in any encoding, given out as UTF-8."""
+    """A file that somebody brought: a text in any encoding, given out as UTF-8, or a file that a reader of its medium opens itself."""
 
-    def __init__(self, path: Path, encoding: str, on_read: Callable[[int], None]) -> None:
-        """Raise an ApplianceError for what is not a readable text file; ``on_read`` hears the position in bytes after every block."""
+    def __init__(self, path: Path, encoding: str, on_read: Callable[[int], None], name: str = "") -> None:
+        """Raise an ApplianceError for what is no readable file; ``on_read`` hears the position in bytes.
+
+        ``name`` is what rows call the file, if that is not its own name.
+        """
         self.path = path
-        self.name = printable(path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+        self.name = printable((name or path.name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
         self.size = _checked_size(path, self.name)
-        self.encoding = encodings.decide(path, encoding)
+        self._asked_encoding = encodings.known(encoding)
         self._on_read = on_read
         self._digest = hashlib.sha256()
         self._position = 0
 
+    @cached_property
+    def medium(self) -> Medium:
+        """What kind of file it is."""
+        return medium_of(self.path)
+
+    @cached_property
+    def encoding(self) -> str:
+        """Of a text; raises ``source_not_text`` for what is none."""
+        return encodings.decide(self.path, self._asked_encoding, self.name)
+
+    @property
+    def is_prose_by_name(self) -> bool:
+        """Whether the name is that of a plain text. Content decides first; this only tells prose with commas from a table."""
+        return Path(self.name).suffix.lower() in ("", ".txt", ".text", ".md", ".markdown")
+
     @property
     def sha256(self) -> str:
-        """Of the file's bytes, once ``blocks`` has been read to its end."""
+        """Of the file's bytes, once ``blocks`` or ``pass_over`` has come to its end."""
         return self._digest.hexdigest()
 
     def peek(self) -> Iterator[bytes]:
@@ -38,6 +58,11 @@ class Source:
     def blocks(self) -> Iterator[bytes]:
         """The text as UTF-8; to be read once and to the end."""
         return encodings.decoded_blocks(self._raw_blocks(self._note), self.encoding)
+
+    def pass_over(self) -> None:
+        """Take the checksum of a file that a reader opens itself; with progress, since a medium can be slow."""
+        for _ in self._raw_blocks(self._note):
+            pass
 
     def first_words(self) -> str:
         """The beginning of the text, safe to show: whoever knows the file sees whether the encoding was decided well."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
 
@@ -28,23 +28,20 @@ from appliance.stages.language_model.attention import PACK_ATTENTION
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.new_tokens import grow_embeddings, rows_of_adapter
 from appliance.stages.language_model.nf4_cache import Nf4Cache, nf4_key
+from appliance.stages.language_model.tokenizer import load_tokenizer
+
+__all__ = [
+    "checkpoint_activations",
+    "family_in",
+    "keep_weights_in_place",
+    "load_base",
+    "load_model",
+    "load_tokenizer",
+    "parameter_counts",
+    "quiet_libraries",
+]
 
 _ONLY_LOCAL = {"trust_remote_code": False, "local_files_only": True}
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The base's tokenizer as ``tokenizer.json`` defines it, without the truncation and padding that it may have been saved with.
-
-    Not ``AutoTokenizer``: since version 5 its class for Llama builds a tokenizer of its own from the vocabulary and puts spaces elsewhere.
-    """
-    try:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, **_ONLY_LOCAL)
-        backend = tokenizer.backend_tokenizer
-    except Exception as error:  # the tokenizer's reader raises a bare Exception for a broken file
-        raise ApplianceError("tokenizer_unreadable", path=str(folder), reason=str(error)[:200]) from error
-    backend.no_truncation()
-    backend.no_padding()
-    return tokenizer
 
 
 def family_in(folder: Path) -> Family:
@@ -132,10 +129,10 @@ def load_model(base: Path, adapter: Path | None, device: Device, *, quantize: bo
     except (ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=str(error)[:200]) from error
     added = {name: parameter for name, parameter in adapted.named_parameters() if id(parameter) not in frozen}
-    # peft passes over low-rank tensors that have no place in this base, and over places that have no tensor. Embedding and head are
-    # another matter: they may be saved whole beside an adapter with added tokens, and are one tensor where they are tied.
+    # peft passes over low-rank and scaling tensors that have no place in this base, and over places that have no tensor. Embedding and
+    # head are another matter: they may be saved whole beside an adapter with added tokens, and are one tensor where they are tied.
     expected = get_peft_model_state_dict(adapted, state_dict=added, save_embedding_layers=False).keys()
-    apart = [name for name in read_header(weights).keys() ^ expected if ".lora_" in name]
+    apart = [name for name in read_header(weights).keys() ^ expected if ".lora_" in name or name.endswith(".ia3_l")]
     if apart:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=min(apart))
     if not adapted.active_peft_config.is_prompt_learning:

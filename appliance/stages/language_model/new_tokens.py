@@ -2,12 +2,15 @@
 
 Bases have more rows than tokens (Qwen2.5: 151,936 rows for 151,665 tokens); new tokens take those first, and only then the matrix grows, by
 exactly as many rows as are missing. A new row starts as the mean of the rows of its pieces, so the model begins with what it knew.
+
+Where two tokens overlap in a text, the tokenizer's library takes the one that begins first, llama.cpp the longer one. 信号相位 and
+相位差控制 would give other ids for 信号相位差控制 in training than in serving; so the later word of such a pair stays as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,6 @@ import torch
 from tokenizers import AddedToken
 
 from appliance.files.base_screening import read_json_object
-
-TOKENIZER_FILE = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class NewTokens:
     """Each word with the ids it was made of before."""
     first: int
     """Id of the first; the others follow."""
+    overlapping: Mapping[str, str] = field(default_factory=dict)
+    """Words that were left as they are, each with the token that it overlaps with."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -41,12 +44,47 @@ def add_tokens(tokenizer: Any, words: Sequence[str]) -> NewTokens:
     """
     backend = tokenizer.backend_tokenizer
     split = {word: tuple(backend.encode(word, add_special_tokens=False).ids) for word in dict.fromkeys(words)}
-    pieces = {word: ids for word, ids in split.items() if len(ids) > 1}
+    long = [word for word, ids in split.items() if len(ids) > 1]
+    overlapping = overlaps(long, (token.content for token in tokenizer.added_tokens_decoder.values()))
+    pieces = {word: split[word] for word in long if word not in overlapping}
     first = max(backend.get_vocab(with_added_tokens=True).values()) + 1
     tokenizer.add_tokens([AddedToken(word, special=False, normalized=False) for word in pieces])
-    new = NewTokens(pieces, first)
+    new = NewTokens(pieces, first, overlapping)
     assert tuple(backend.token_to_id(word) for word in pieces) == new.ids  # ids are given one after another
     return new
+
+
+def overlaps(words: Iterable[str], known: Iterable[str] = ()) -> dict[str, str]:
+    """Words that cannot be tokens beside ``known`` and the words before them, each with the one that stands against it.
+
+    Two tokens stand against each other when the end of one is the beginning of the other and the first is not the longer one in UTF-8.
+    Without such a pair "the leftmost, of these the longest" and "the longest first" find the same tokens in every text.
+    """
+    longest_beginning: dict[str, str] = {}
+    shortest_end: dict[str, str] = {}
+    against: dict[str, str] = {}
+
+    def size(word: str) -> int:
+        return len(word.encode())
+
+    def opponent(word: str) -> str | None:
+        for cut in range(1, len(word)):
+            longest, shortest = longest_beginning.get(word[cut:]), shortest_end.get(word[:cut])
+            if longest and size(longest) >= size(word):
+                return longest
+            if shortest and size(shortest) <= size(word):
+                return shortest
+        return None
+
+    for word, is_known in [*((word, True) for word in known), *((word, False) for word in words)]:
+        other = None if is_known else opponent(word)
+        if other is not None:
+            against[word] = other
+            continue
+        for cut in range(1, len(word)):
+            longest_beginning[word[:cut]] = max(longest_beginning.get(word[:cut], word), word, key=size)
+            shortest_end[word[cut:]] = min(shortest_end.get(word[cut:], word), word, key=size)
+    return against
 
 
 def start_rows(model: Any, new: NewTokens) -> None:
@@ -74,8 +112,3 @@ def rows_of_adapter(adapter: Path) -> int:
     indices = read_json_object(adapter / "adapter_config.json").get("trainable_token_indices") or {}
     lists = indices.values() if isinstance(indices, dict) else [indices]
     return max((int(number) + 1 for numbers in lists for number in numbers), default=0)
-
-
-def tokenizer_folder(base: Path, adapter: Path | None) -> Path:
-    """Where the tokenizer lies that a model was trained with: an adapter brings its own."""
-    return adapter if adapter is not None and (adapter / TOKENIZER_FILE).is_file() else base

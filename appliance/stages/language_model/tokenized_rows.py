@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -21,16 +21,34 @@ from appliance.domain.conversation import Conversation, Message
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress, Started
+from appliance.domain.row import Row, row_from_json
 from appliance.files.lines import read_lines
 from appliance.inference.wording import plain_text
 from appliance.stages.language_model.chat_template import ChatTemplate, Span
 
 LongRows = Literal["leave_out", "refuse", "cut"]
 """What happens to a conversation with too many tokens."""
+Fate = Literal["whole", "cut", "too_long", "untrained"]
+"""What becomes of a row: only a whole one and a cut one are trained."""
 
 _ROWS_AT_ONCE = 256
 _ENDS_OF_DOCUMENT = ("<|endoftext|>", "<|end_of_text|>")
 """What stood between documents when Qwen and Llama 3 were made; a chat base's own end token ends a turn instead."""
+
+
+@dataclass(frozen=True)
+class MarkedText:
+    """One text as training sees it, before anybody looks at its length."""
+
+    text: str
+    """A conversation as its template renders it, a document as it is."""
+    ids: list[int]
+    trained: NDArray[np.bool_]
+    """Which tokens the model has to say: (tokens,); never the first, which nothing comes before."""
+    offsets: list[Span]
+    """First and last character of every token in ``text``: (tokens,); a token that stands for no text has no width."""
+    spans: list[Span]
+    """The characters that the model has to say: of a conversation its answers with what ends each."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +120,14 @@ def tokenize_rows(path: Path, tokenizer: Any, max_length: int, emit: Emit, long_
     rows = _Collector(max_length, cut=long_rows == "cut")
     emit(Started(path.stat().st_size, "bytes", "tokenize"))
     template: ChatTemplate | None = None
-    for position, block in _blocks(path):
+    for position, block in row_blocks(path):
         if isinstance(block[0], Document):
-            _add_documents([row for row in block if isinstance(row, Document)], tokenizer, rows)
+            for document in mark_documents([row for row in block if isinstance(row, Document)], tokenizer):
+                rows.add_document(document.ids)
         else:
             template = template or ChatTemplate(tokenizer)  # documents need none
-            _add_conversations([row for row in block if isinstance(row, Conversation)], tokenizer, template, rows)
+            for row in mark_conversations([row for row in block if isinstance(row, Conversation)], tokenizer, template):
+                rows.add(row.ids, row.trained)
         emit(Progress(position))
     if rows.too_long and long_rows == "refuse":
         raise ApplianceError("rows_too_long", path=str(path), too_long=rows.too_long, max_length=max_length, longest=rows.longest)
@@ -130,20 +150,20 @@ class _Collector:
         """Take a row in, or count why not."""
         self.longest = max(self.longest, len(ids))
         trained[:1] = False
-        if len(ids) > self.max_length and not self._cuts:
+        fate = fate_of(trained, self.max_length, cuts=self._cuts)
+        if fate == "too_long":
             self.too_long += 1
-        elif not trained[: self.max_length].any():
+        elif fate == "untrained":
             self._untrained += 1
         else:
-            self._cut += len(ids) > self.max_length
+            self._cut += fate == "cut"
             self._ids.extend(ids[: self.max_length])
             self._trained += trained[: self.max_length].tobytes()
             self._ends.append(len(self._ids))
 
     def add_document(self, ids: list[int]) -> None:
         """Take a text in, as rows that overlap by one token."""
-        starts = range(0, max(1, len(ids) - 1), self.max_length - 1)
-        for piece in (ids[start : start + self.max_length] for start in starts):
+        for piece in (ids[start : start + self.max_length] for start in piece_starts(len(ids), self.max_length)):
             self.add(piece, np.ones(len(piece), np.bool_))
 
     def finished(self) -> TokenizedRows:
@@ -152,56 +172,70 @@ class _Collector:
         return TokenizedRows(*arrays, self.too_long, self._cut, self._untrained)
 
 
-def _add_conversations(block: list[Conversation], tokenizer: Any, template: ChatTemplate, rows: _Collector) -> None:
+def fate_of(trained: NDArray[np.bool_], max_length: int, *, cuts: bool) -> Fate:
+    """What becomes of a row of these marks: (tokens,), under a longest length and with or without cutting."""
+    if len(trained) > max_length and not cuts:
+        return "too_long"
+    if not trained[:max_length].any():
+        return "untrained"
+    return "cut" if len(trained) > max_length else "whole"
+
+
+def piece_starts(tokens: int, max_length: int) -> range:
+    """Where the rows begin that a document of so many tokens becomes; each begins with the last token of the one before."""
+    return range(0, max(1, tokens - 1), max_length - 1)
+
+
+def mark_conversations(block: Sequence[Conversation], tokenizer: Any, template: ChatTemplate) -> Iterator[MarkedText]:
+    """Conversations as their template renders them, with what the model has to say marked."""
     rendered = [template.trained_spans(conversation.messages) for conversation in block]
     encodings = tokenizer.backend_tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
-    for encoding, (_, spans) in zip(encodings, rendered, strict=True):
-        rows.add(encoding.ids, _inside(encoding.offsets, spans))
+    for encoding, (text, spans) in zip(encodings, rendered, strict=True):
+        offsets = encoding.offsets
+        yield MarkedText(text, encoding.ids, marks_inside(offsets, spans), offsets, spans)
 
 
-def _add_documents(block: list[Document], tokenizer: Any, rows: _Collector) -> None:
+def mark_pairs(block: Sequence[Conversation], tokenizer: Any, template: ChatTemplate) -> Iterator[tuple[MarkedText, MarkedText]]:
+    """Of every row the conversation that ends with the better answer and the one that ends with the worse; only these are trained."""
+    said = [end for row in block for end in (row, Conversation((*row.messages[:-1], Message("assistant", row.rejected))))]
+    marked = [replace(one, trained=marks_inside(one.offsets, one.spans[-1:])) for one in mark_conversations(said, tokenizer, template)]
+    return zip(marked[::2], marked[1::2], strict=True)
+
+
+def mark_documents(block: Sequence[Document], tokenizer: Any) -> Iterator[MarkedText]:
+    """Documents with what stands between two of them; all but the first token is learned."""
     # With what the base puts before a text: Llama 3 never saw one without its first token.
-    encodings = tokenizer.backend_tokenizer.encode_batch([plain_text(document.text) for document in block], add_special_tokens=True)
+    texts = [plain_text(document.text) for document in block]
+    encodings = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=True)
     ends = [tokenizer.backend_tokenizer.token_to_id(name) for name in _ENDS_OF_DOCUMENT]
     end = next((found for found in (*ends, tokenizer.eos_token_id) if found is not None), None)
-    for encoding in encodings:
-        ids = encoding.ids
-        rows.add_document(ids if end is None or ids[-1:] == [end] else [*ids, end])
+    for text, encoding in zip(texts, encodings, strict=True):
+        ids, offsets = encoding.ids, encoding.offsets
+        if end is not None and ids[-1:] != [end]:
+            ids, offsets = [*ids, end], [*offsets, (len(text), len(text))]
+        trained = np.ones(len(ids), np.bool_)
+        trained[:1] = False
+        yield MarkedText(text, ids, trained, offsets, [(0, len(text))])
 
 
-def _inside(offsets: list[Span], spans: list[Span]) -> NDArray[np.bool_]:
-    """Which tokens lie wholly inside one of the spans: (tokens,)."""
+def marks_inside(offsets: Sequence[Span], spans: Sequence[Span]) -> NDArray[np.bool_]:
+    """Which tokens lie wholly inside one of the spans: (tokens,); never the first, which nothing comes before."""
     places = np.array(offsets, dtype=np.int64).reshape(-1, 2)
     inside = np.zeros(len(places), dtype=np.bool_)
     for start, end in spans:
         # A token can be without width (a trimmed space); one that stands exactly at the start belongs to the prompt.
         inside |= (places[:, 0] >= start) & (places[:, 1] > start) & (places[:, 1] <= end)
+    inside[:1] = False
     return inside
 
 
-class _Line(msgspec.Struct):
-    """A row of either kind."""
-
-    messages: tuple[Message, ...] | None = None
-    text: str | None = None
-
-    def row(self) -> Conversation | Document:
-        """The row as what it is; raises ``msgspec.ValidationError`` when it is neither."""
-        if self.messages is not None:
-            return Conversation(self.messages)
-        if self.text is not None:
-            return Document(self.text)
-        raise msgspec.ValidationError("neither messages nor text")
-
-
-def _blocks(path: Path) -> Iterator[tuple[int, list[Conversation | Document]]]:
+def row_blocks(path: Path) -> Iterator[tuple[int, list[Row]]]:
     """Some rows of one kind at a time, with the position in the file behind them in bytes."""
-    decoder = msgspec.json.Decoder(_Line)
-    waiting: list[Conversation | Document] = []
+    waiting: list[Row] = []
     position = 0
     for line, after, data in read_lines(path):
         try:
-            row = decoder.decode(data).row()
+            row = row_from_json(data)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApplianceError("rows_damaged", path=str(path), line=line) from error
         if waiting and (len(waiting) == _ROWS_AT_ONCE or type(waiting[0]) is not type(row)):

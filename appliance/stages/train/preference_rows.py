@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.domain.conversation import Conversation, Message, from_json
+from appliance.domain.conversation import Conversation, from_json
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress, Started
 from appliance.files.lines import read_lines
 from appliance.stages.language_model.chat_template import ChatTemplate
-from appliance.stages.language_model.tokenized_rows import TokenizedRows
+from appliance.stages.language_model.tokenized_rows import TokenizedRows, mark_pairs
 
 _ROWS_AT_ONCE = 128
 
@@ -72,23 +72,10 @@ def tokenize_preferences(path: Path, tokenizer: Any, max_length: int, emit: Emit
     emit(Started(path.stat().st_size, "bytes", "tokenize"))
     template, pairs = ChatTemplate(tokenizer), _Pairs(max_length)
     for position, block in _blocks(path):
-        # Each row as two conversations, which differ in the last answer.
-        said = [messages for row in block for messages in (row.messages, (*row.messages[:-1], Message("assistant", row.rejected)))]
-        rendered = [template.trained_spans(messages) for messages in said]
-        encodings = tokenizer.backend_tokenizer.encode_batch([text for text, _ in rendered], add_special_tokens=False)
-        answers = [(found.ids, _inside(found.offsets, *spans[-1])) for found, (_, spans) in zip(encodings, rendered, strict=True)]
-        for better, worse in zip(answers[::2], answers[1::2], strict=True):
-            pairs.add(better, worse)
+        for better, worse in mark_pairs(block, tokenizer, template):
+            pairs.add((better.ids, better.trained), (worse.ids, worse.trained))
         emit(Progress(position))
     return pairs.finished()
-
-
-def _inside(offsets: list[tuple[int, int]], start: int, end: int) -> NDArray[np.bool_]:
-    """Which tokens belong to the last answer, by the same rule as for conversations: (tokens,)."""
-    places = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    inside: NDArray[np.bool_] = (places[:, 0] >= start) & (places[:, 1] > start) & (places[:, 1] <= end)
-    inside[:1] = False
-    return inside
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, list[Conversation]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from appliance.domain.plan import TrainingPlan
 from appliance.files.checksum import folder_manifest, manifest_sha256, size_of
 from appliance.files.publish import published_folder
 from appliance.stages.language_model.loading import parameter_counts
-from appliance.stages.language_model.new_tokens import TOKENIZER_FILE
+from appliance.stages.language_model.tokenizer import TOKENIZER_FILE
 from appliance.stages.train.loop import Trainer
 from appliance.stages.train.order import packs_rows
 from appliance.stages.train.reporting import memory_in_use, peak_memory
@@ -37,10 +38,18 @@ _OLD_WORDS = ("added_tokens.json", "vocab.json", "merges.txt")
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 
-def publish_result(trainer: Trainer, base: Path, output: Path, plan: TrainingPlan, expansion: Expansion | None = None) -> Artifact:
+def publish_result(
+    trainer: Trainer,
+    base: Path,
+    output: Path,
+    plan: TrainingPlan,
+    expansion: Expansion | None = None,
+    without_redaction: Sequence[str] = (),
+) -> Artifact:
     """Write the folder of the adapter or of the whole model, and describe it."""
     facts = _facts(trainer) | {"planned_memory": plan.memory.total, "blocks_recomputed": plan.recomputed}
     facts |= expansion.facts() if expansion else {}
+    facts["without_redaction"] = list(without_redaction)
     with published_folder(output) as folder:
         trainer.learner.publish(folder, base)
         for name in _WORDS:

@@ -61,8 +61,12 @@ def expand(tokenizer: Any, terms: Sequence[str], rows: Path, method: str, emit: 
         raise ApplianceError("terms_need_other_method", ExitCode.USAGE, method=METHODS[method].title, alternative=alternative)
     before, _ = _counted(rows, tokenizer, None, emit)
     new = add_tokens(tokenizer, terms)
+    if new.overlapping:
+        term, other = next(iter(new.overlapping.items()))
+        emit(Notice("warning", "terms_overlap", {"count": len(new.overlapping), "term": term, "other": other}))
     if not new.pieces:
-        emit(Notice("info", "terms_known", {"terms": len(terms)}))
+        if not new.overlapping:
+            emit(Notice("info", "terms_known", {"terms": len(terms)}))
         return None
     after, seen = _counted(rows, tokenizer, new, emit)
     share = (before - after) / before if before else 0.0

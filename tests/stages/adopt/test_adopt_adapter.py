@@ -41,6 +41,13 @@ def adapter(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "medium" / "adapter"))
 
 
+def test_scaling_is_told_as_what_it_is(tmp_path: Path, base: Path) -> None:
+    """An (IA)³ adapter comes in with its method and its counts."""
+    source = make_kind("scaling", tmp_path / "medium" / "adapter", base)
+    facts = adopted(source, base, tmp_path / "home" / "adapter")[0].facts
+    assert (facts["method"], facts["modules"], facts["parameters"]) == ("ia3", 6, 2 * (32 + 32 + 96))
+
+
 def adopted(source: Path, base: Path, place: Path) -> tuple[Artifact, list[Event]]:
     """What the stage produced and said."""
     events: list[Event] = []

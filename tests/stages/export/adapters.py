@@ -26,11 +26,17 @@ ADAPTERS: dict[str, dict[str, Any]] = {
     "tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [3, 271, 40]},
     "new tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [690, 691, 692], "rows": 693},
     "new tokens saved": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens", "lm_head"], "rows": 701},
+    "scaling": {"target_modules": ["k_proj", "v_proj", "down_proj"], "scaled_inputs": ["down_proj"]},
+    "scaling of much": {
+        "target_modules": ["q_proj", "o_proj", "gate_proj", "lm_head"],
+        "scaled_inputs": ["o_proj"],
+        "modules_to_save": ["norm"],
+    },
     "rows only": {"target_modules": ["q_proj"], "rows": 702},
 }
 """Name → peft's settings, and ``rows`` where the base's vocabulary is made larger."""
 
-PARTING = {"head", "embedding", "saved modules", "saved embedding", "new tokens saved"}
+PARTING = {"head", "embedding", "saved modules", "saved embedding", "new tokens saved", "scaling of much"}
 """Kinds that give a tied embedding and its head different weights."""
 
 

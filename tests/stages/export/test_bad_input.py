@@ -121,7 +121,10 @@ CASES: dict[str, Case] = {
     ),
     "missing module": Case("adapter_part_unsupported", adapter_config(modules_to_save=["lm_head"]), {"part": "modules_to_save: lm_head"}),
     "missing tokens": Case("adapter_part_unsupported", adapter_config(trainable_token_indices=[3]), {"part": "trainable_token_indices"}),
-    "other method": Case("adapter_part_unsupported", adapter_config(peft_type="IA3"), {"part": "IA3"}),
+    "other method": Case("adapter_part_unsupported", adapter_config(peft_type="VERA"), {"part": "VERA"}),
+    "parts of another": Case(
+        "adapter_part_unsupported", adapter_config(peft_type="IA3"), {"part": "model.layers.0.mlp.down_proj: peft_type"}
+    ),
     "changed base": Case("adapter_part_unsupported", adapter_config(init_lora_weights="pissa"), {"part": "init_lora_weights=pissa"}),
     "broken pattern": Case("adapter_part_unsupported", adapter_config(rank_pattern={"(": 3}), {"part": "rank_pattern"}),
     "other rank": Case("adapter_shape_differs", adapter_config(r=5), {}),

@@ -121,22 +121,28 @@ def make_base(
 
 
 def make_adapter(folder: Path, base: Path, *, seed: int = 5, scale: float = 0.1, rows: int = 0, **settings: Any) -> Path:
-    """A peft adapter with random weights on all linear layers of a base, unless ``settings`` say otherwise."""
-    from peft import LoraConfig, get_peft_model
+    """A peft adapter with random weights on all linear layers of a base, unless ``settings`` say otherwise.
+
+    With ``scaled_inputs``, a list of layers, it is (IA)³ and not LoRA.
+    """
+    from peft import IA3Config, LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     if rows:
         model.resize_token_embeddings(rows, mean_resizing=False)
-    chosen: dict[str, Any] = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **settings}
+    if "scaled_inputs" in settings:
+        config: Any = IA3Config(task_type="CAUSAL_LM", feedforward_modules=settings.pop("scaled_inputs"), **settings)
+    else:
+        config = LoraConfig(task_type="CAUSAL_LM", **{"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **settings})
     torch.manual_seed(seed)
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning
         )  # peft reads what transformers renamed
-        tuned = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **chosen))
+        tuned = get_peft_model(model, config)
     for name, parameter in tuned.named_parameters():
-        if "magnitude" in name:
+        if "magnitude" in name or "ia3_l" in name:
             parameter.data *= 1 + torch.rand_like(parameter) * scale
         elif "lora_" in name:
             parameter.data = torch.randn_like(parameter) * scale

@@ -26,11 +26,10 @@ BAD_FILES = {
     "byte order mark alone": (b"\xef\xbb\xbf", "source_empty"),
     "white space": (b" \r\n\t\n", "source_empty"),
     "binary": (bytes(range(256)) * 40, "source_not_text"),
-    "zip": (b"PK\x03\x04" + os.urandom(20_000), "source_not_text"),
+    "zip": (b"PK\x03\x04" + os.urandom(20_000), "file_damaged"),
     "NUL bytes": (b"\x00" * 10_000, "source_not_text"),
     "a number": (b"5", "format_unknown"),
     "a string": (b'"text"', "format_unknown"),
-    "prose": ("今天路口很堵。\n明天也是。\n".encode(), "format_unknown"),
     "pretty object": (b'{\n  "instruction": "q",\n  "output": "a"\n}\n', "json_not_rows"),
     "broken lines": (b"{a\n{b\n", "json_not_rows"),
     "empty list": (b"[]", "json_list_without_objects"),
@@ -70,7 +69,7 @@ def test_nothing_accepted_tells_the_commonest_reason(import_bytes: Import) -> No
 CHOICES: dict[str, tuple[dict[str, Any], str]] = {
     "column missing": ({"columns": {"output": "终稿"}}, "column_missing"),
     "field unknown": ({"columns": {"antwort": "回答"}}, "field_unknown"),
-    "format unknown": ({"format": "xlsx"}, "importer_unknown"),
+    "format unknown": ({"format": "wps"}, "importer_unknown"),
     "encoding unknown": ({"encoding": "klingon"}, "encoding_unknown"),
 }
 

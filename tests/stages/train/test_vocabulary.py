@@ -19,8 +19,9 @@ from appliance.domain.event import Notice
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loading import load_base, load_model, load_tokenizer
 from appliance.stages.language_model.loss import mean_loss
-from appliance.stages.language_model.new_tokens import add_tokens, start_rows, tokenizer_folder
+from appliance.stages.language_model.new_tokens import add_tokens, start_rows
 from appliance.stages.language_model.tokenized_rows import tokenize_rows
+from appliance.stages.language_model.tokenizer import tokenizer_folder
 from tests.stages.export.tiny_base import make_base
 from tests.stages.language_model.tiny import conversation, write_rows
 from tests.stages.train.training import Trained

@@ -49,6 +49,10 @@ class Learner:
         """For the optimizer; ``rate_factor`` is what the schedule's learning rate is multiplied with."""
         return [{"params": self.trained, "rate_factor": 1.0}]
 
+    def gradients(self) -> list[torch.Tensor]:
+        """Those that there are."""
+        return [parameter.grad for parameter in self.trained if parameter.grad is not None]
+
     def begin_step(self, step: int, total: int) -> None:
         """Get ready for one optimizer step (from 1): a function of its number alone, so that a resumed run does the same."""
 

@@ -1,0 +1,1 @@
+"""What pictures, benchmarks and tests of the terminal UI share."""

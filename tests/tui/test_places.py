@@ -1,0 +1,192 @@
+"""Every place, by its keys, in both languages and several sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from appliance.running.launch import claim_run
+from scripts.screens.sample_home import add_dataset, add_run, filled_home, rows_of, tell_of_training
+from tests.tui.support import play, seen, until_seen
+from tui.app import SCREENS_OF_PLACES
+from tui.keys import PLACES
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.dataset import DatasetScreen
+from tui.screens.run import RunScreen
+from tui.screens.trouble import TroubleScreen
+from tui.themes import THEME_NAMES
+from tui.widgets.row_list import RowList
+from tui.words import t
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_place_is_one_key_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, size: tuple[int, int]) -> None:
+    """Each place's key shows its screen with its name marked, in both languages, and the help closes again."""
+    monkeypatch.setenv("GREENWAVE_LANG", language)
+
+    async def story(pilot: Pilot[Any]) -> None:
+        for place, key in PLACES:
+            await pilot.press(key)
+            await pilot.pause()
+            if place == "help":
+                assert t("help.glossary_title") in pilot.app.screen.query("Plain.title").last().render().plain  # type: ignore[union-attr]
+                await pilot.press("escape")
+            else:
+                assert pilot.app.current_mode == place
+            assert not isinstance(pilot.app.screen, TroubleScreen)
+
+    play(filled_home(tmp_path), story, size)
+
+
+def test_an_empty_home_says_what_to_do_first(tmp_path: Path) -> None:
+    """Somebody who has nothing yet is led to import and to the demonstration."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        shown = await until_seen(pilot, t("home.next_import_records"))
+        assert t("home.next_demo") in shown
+        assert t("home.no_models") in shown
+
+    from appliance.domain.home import Home
+
+    play(Home(tmp_path), story)
+
+
+def test_languages_and_themes_change_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One key speaks the other language on every place; another goes round the themes."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await until_seen(pilot, "下一步")
+        await pilot.press("f5", "f9")
+        assert "demo" not in await until_seen(pilot, "interrupted")
+        assert pilot.app.current_mode == "runs"
+        await pilot.press("f9")
+        await until_seen(pilot, "被中断")
+        first = pilot.app.theme
+        for expected in (*THEME_NAMES[THEME_NAMES.index(first) + 1 :], *THEME_NAMES[: THEME_NAMES.index(first) + 1]):
+            await pilot.press("f10")
+            assert pilot.app.theme == expected
+
+    play(filled_home(tmp_path), story)
+
+
+def test_a_runs_page_tells_its_story_and_comes_back(tmp_path: Path) -> None:
+    """The page shows stages, figures and notices from the beginning, follows what comes, and shows all of it again when reopened."""
+    home = filled_home(tmp_path)
+    run = add_run(tmp_path, "alive", "running", ("clean", "train"))
+    tell_of_training(tmp_path, run.id, 40)
+
+    async def story(pilot: Pilot[Any]) -> None:
+        for _ in range(2):
+            await pilot.app.push_screen(RunScreen(run.id))
+            shown = await until_seen(pilot, "0.1750")
+            assert "alive" in shown
+            assert "40%" in shown
+            await pilot.press("escape")
+            await pilot.pause()
+
+    with claim_run(home, run.id):  # a run is alive while somebody holds its lock
+        play(home, story)
+
+
+def test_a_failed_run_says_why_and_what_to_press(tmp_path: Path) -> None:
+    """Cause, hint, the last lines of the log and the key to go on are on the page."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.app.push_screen(RunScreen("run-failed-one"))
+        shown = await until_seen(pilot, "last words")
+        assert t("dialog.hint") in shown
+        assert t("run.press_resume") in shown
+
+    play(filled_home(tmp_path), story)
+
+
+def test_cancelling_asks_first_and_enter_in_haste_does_nothing(tmp_path: Path) -> None:
+    """The harmless answer has the focus; the other one cancels."""
+    home = filled_home(tmp_path)
+    run = add_run(tmp_path, "waiting", "interrupted")
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.app.push_screen(RunScreen(run.id))
+        await until_seen(pilot, "waiting")
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, ConfirmScreen)
+        await pilot.press("enter")
+        await until_seen(pilot, t("runs.about_interrupted"))
+        await pilot.press("c")
+        await pilot.pause()
+        await pilot.press("tab", "enter")
+        await until_seen(pilot, t("runs.state_cancelled"))
+
+    play(home, story)
+
+
+def test_a_long_dataset_is_browsed_without_being_loaded(tmp_path: Path) -> None:
+    """The last of many rows is one key away, and only the pages in sight were read."""
+    home = filled_home(tmp_path)
+    dataset = add_dataset(tmp_path, "long", rows_of(20_000))
+
+    async def story(pilot: Pilot[Any]) -> None:
+        screen = DatasetScreen(dataset)
+        await pilot.app.push_screen(screen)
+        await until_seen(pilot, "第1号路口")
+        await pilot.press("end")
+        await until_seen(pilot, "第20000号路口")
+        await pilot.press("pageup", "up", "down")
+        assert screen.query_one(RowList).cursor < 19_999
+        assert len(screen._held) < 10
+
+    play(home, story)
+
+
+def test_rejected_rows_have_their_reasons(tmp_path: Path) -> None:
+    """One key shows the rows that were not accepted, each with line and reason."""
+    home = filled_home(tmp_path)
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f3")
+        await until_seen(pilot, "records")
+        await pilot.press("enter")
+        await until_seen(pilot, "第1号路口")
+        await pilot.press("r")
+        shown = await until_seen(pilot, "问题没有答案")
+        assert "3:" in shown
+
+    play(home, story)
+
+
+def test_what_is_still_needed_is_not_removed(tmp_path: Path) -> None:
+    """Removing a base of an adapter says by what it is needed, and it stays."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f6")
+        await until_seen(pilot, "police-1")
+        names = [model.name for model, _ in pilot.app.screen.models]  # type: ignore[attr-defined]
+        await pilot.press(*["down"] * names.index("base"), "delete")
+        await pilot.pause()
+        await pilot.press("tab", "enter")
+        shown = await until_seen(pilot, "✘")
+        assert "police-1" in shown
+        await pilot.press("escape")
+        assert "base" in await until_seen(pilot, "police-1-q4")
+
+    play(filled_home(tmp_path), story)
+
+
+def test_every_mode_has_a_screen() -> None:
+    """The table of places and the table of screens are about the same places."""
+    assert set(SCREENS_OF_PLACES) | {"help"} == {place for place, _ in PLACES}
+
+
+def test_seen_tells_what_is_there(tmp_path: Path) -> None:
+    """The tests' own eyes see text and nothing but text."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await until_seen(pilot, "F2 首页")
+        assert "\x1b" not in seen(pilot.app)
+
+    play(filled_home(tmp_path), story)

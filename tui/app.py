@@ -1,0 +1,135 @@
+"""The terminal UI: places that share one desk to the services, one follower of runs and one table of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import SystemCommand
+from textual.binding import BindingType
+from textual.command import CommandPalette
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from appliance.domain.errors import ApplianceError
+from tui.follow import RunsSeen
+from tui.host import HostApp
+from tui.keys import KEYS, PLACES, bindings
+from tui.themes import THEME_NAMES, THEMES, first_theme
+from tui.words import switch_language, t
+
+SCREENS_OF_PLACES = {
+    "home": "tui.screens.home:HomeScreen",
+    "data": "tui.screens.data:DataScreen",
+    "train": "tui.screens.train:TrainScreen",
+    "runs": "tui.screens.runs:RunsScreen",
+    "models": "tui.screens.models:ModelsScreen",
+    "chat": "tui.screens.chat:ChatScreen",
+}
+"""Imported when first gone to, so that the first picture does not wait for the others."""
+
+PARKING = "parking"
+"""An empty place to stand while the others are made anew."""
+
+
+def _maker(screen: str) -> Callable[[], Screen[Any]]:
+    module, _, name = screen.partition(":")
+
+    def make() -> Screen[Any]:
+        made: Screen[Any] = getattr(import_module(module), name)()
+        return made
+
+    return make
+
+
+class GreenwaveApp(HostApp):
+    """The application."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Greenwave"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        PARKING: Screen,
+        **{place: _maker(name) for place, name in SCREENS_OF_PLACES.items()},
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # Textual declares it as an instance's
+
+    def on_mount(self) -> None:
+        """Show the first place and begin to follow the runs."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = first_theme()
+        self.switch_mode("home")
+        self.look_at_runs()
+
+    def on_unmount(self) -> None:
+        """Let the desk go."""
+        self.desk.close()
+
+    def tell(self, error: ApplianceError) -> None:
+        """Say what went wrong and what to do about it."""
+        from tui.screens.trouble import TroubleScreen
+
+        self.push_screen(TroubleScreen(error))
+
+    @work(thread=True, exclusive=True, group="runs")
+    def look_at_runs(self) -> None:
+        """Follow all runs for as long as the app lives."""
+        from tui.follow import follow_runs
+
+        worker = get_current_worker()
+        try:
+            with self.desk.opened() as workbench:
+                follow_runs(workbench, self.post_message, lambda: worker.is_cancelled)
+        except ApplianceError as error:
+            self.call_from_thread(self.tell, error)
+
+    def on_runs_seen(self, message: RunsSeen) -> None:
+        """Pass the runs on to whoever shows them."""
+        self.runs_seen = message
+        self.runs_signal.publish(message)
+
+    def action_go(self, place: str) -> None:
+        """Go to a place, or open the help."""
+        if place == "help":
+            from tui.screens.help import HelpScreen
+
+            if not isinstance(self.screen, HelpScreen):
+                self.push_screen(HelpScreen(self.current_mode))
+        elif place != self.current_mode:
+            self.switch_mode(place)
+
+    async def action_switch_language(self) -> None:
+        """Speak the other language: every place is made anew."""
+        here = self.current_mode
+        switch_language()
+        await self.switch_mode(PARKING)
+        for place, name in SCREENS_OF_PLACES.items():
+            await self.remove_mode(place)
+            self.add_mode(place, _maker(name))
+        self.switch_mode(here if here in SCREENS_OF_PLACES else "home")
+
+    def action_switch_theme(self) -> None:
+        """Light, dark, high contrast, terminal's own colours, and round again."""
+        self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
+
+    def action_command_palette(self) -> None:
+        """Everything that can be done, to be found by its words."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=t("palette.placeholder"), id="--command-palette"))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Places and the app's own actions for the palette."""
+        for place, _ in PLACES:
+            yield SystemCommand(t(f"keys.{place}"), t(f"key_help.{place}"), self._doing(f"go('{place}')"))
+        for key in KEYS["app"]:
+            if key.id not in dict(PLACES) and key.id != "palette":
+                yield SystemCommand(t(f"keys.{key.id}"), t(f"key_help.{key.id}"), self._doing(key.action))
+
+    def _doing(self, action: str) -> Callable[[], None]:
+        def do() -> None:
+            self.call_next(self.run_action, action)
+
+        return do

@@ -1,0 +1,53 @@
+"""What screens may ask of the app that shows them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from textual.app import App
+from textual.signal import Signal
+
+from appliance.domain.errors import ApplianceError
+from appliance.domain.home import Home
+from tui.desk import Desk
+from tui.follow import RunsSeen
+from tui.widgets.plain import harmless
+
+if TYPE_CHECKING:
+    from appliance.services.workbench import Workbench
+
+Answer = TypeVar("Answer")
+
+
+class HostApp(App[None]):
+    """An app with a desk to the services and news of the runs."""
+
+    def __init__(self, home: Home | None = None) -> None:
+        super().__init__()
+        self.desk = Desk(home)
+        self.runs_seen: RunsSeen = RunsSeen(())
+        """The runs as they were seen last."""
+        self.runs_signal: Signal[RunsSeen] = Signal(self, "runs-seen")
+        """Screens that show runs subscribe to it."""
+
+    async def ask(self, question: Callable[[Workbench], Answer], *, slowly: bool = False) -> Answer | None:
+        """The services' answer; an error is told to the person, and None is what the caller gets."""
+        try:
+            return await (self.desk.ask_slowly(question) if slowly else self.desk.ask(question))
+        except ApplianceError as error:
+            self.tell(error)
+            return None
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Say something in passing; no markup in it is obeyed."""
+        super().notify(harmless(message), **{**options, "markup": False})
+
+    @abstractmethod
+    def tell(self, error: ApplianceError) -> None:
+        """Say what went wrong and what to do about it."""
+
+    @abstractmethod
+    def action_go(self, place: str) -> None:
+        """Go to a place, or open the help."""

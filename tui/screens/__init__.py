@@ -1,0 +1,1 @@
+"""Screens: compose, handlers and actions; the work is done by services."""

@@ -1,0 +1,109 @@
+"""Choose a file or folder: from a medium, or by typing its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text, TextType
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, DirectoryTree, Input, Select
+
+from tui.host import HostApp
+from tui.keys import bindings
+from tui.widgets.plain import Plain, cell, harmless
+from tui.words import t
+
+ROOTS = ("/media", "/run/media", "/mnt", "~", "/")
+"""Where media are mounted, then the user's own folder, then everything."""
+
+
+class MediaTree(DirectoryTree):
+    """A tree of files whose names are shown as they are, whatever they contain."""
+
+    def process_label(self, label: TextType) -> Text:
+        """A name as one line of plain text."""
+        return cell(str(label))
+
+
+class BrowseScreen(ModalScreen[Path | None]):
+    """A tree and a field; the chosen path is the answer."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dialog")]
+
+    app: HostApp
+
+    def __init__(self, title: str, *, folders: bool = False) -> None:
+        super().__init__()
+        self._title = title
+        self._folders = folders
+        self._roots = [root for root in (Path(one).expanduser() for one in ROOTS) if _has_something(root)]
+
+    def compose(self) -> ComposeResult:
+        """Where to look, what is there, and the path."""
+        with Vertical(classes="dialog wide"):
+            yield Plain(self._title, classes="message")
+            yield Select([(str(root), str(root)) for root in self._roots], value=str(self._roots[0]), allow_blank=False, compact=True)
+            yield MediaTree(self._roots[0])
+            yield Input(placeholder=t("form.path"), id="path", compact=True)
+            with Horizontal(classes="buttons"):
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(t("dialog.choose"), id="choose", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """The tree is what one came for."""
+        self.query_one(DirectoryTree).focus()
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        """Look elsewhere."""
+        self.query_one(DirectoryTree).path = Path(str(event.value))
+
+    def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
+        """A file goes into the field."""
+        event.stop()
+        self.query_one("#path", Input).value = harmless(str(event.path))
+        self.query_one("#choose").focus()
+
+    def on_directory_tree_directory_selected(self, event: DirectoryTree.DirectorySelected) -> None:
+        """A folder goes into the field when folders are wanted."""
+        event.stop()
+        if self._folders:
+            self.query_one("#path", Input).value = harmless(str(event.path))
+
+    def on_input_submitted(self) -> None:
+        """Enter takes the path."""
+        self.choose()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Take the path, or nothing."""
+        if event.button.id == "no":
+            self.dismiss(None)
+        else:
+            self.choose()
+
+    @work(exclusive=True)
+    async def choose(self) -> None:
+        """Take the path if there is something."""
+        typed = self.query_one("#path", Input).value.strip()
+        path = await self.app.ask(lambda _workbench: _existing(typed, self._folders))
+        if path is not None:
+            self.dismiss(path)
+        else:
+            self.app.notify(t("form.nothing_there"), severity="error")
+
+
+def _existing(typed: str, folder: bool) -> Path | None:
+    path = Path(typed).expanduser()
+    return path if typed and (path.is_dir() if folder else path.exists()) else None
+
+
+def _has_something(folder: Path) -> bool:
+    try:
+        return next(folder.iterdir(), None) is not None
+    except OSError:
+        return False

@@ -1,0 +1,199 @@
+"""Data: datasets brought in, cleaned, split, looked at, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.widgets import DataTable
+
+from appliance.domain.dataset import Dataset
+from appliance.domain.redaction import RedactionState
+from appliance.services.workbench import Workbench
+from appliance.texts.speech import human_bytes
+from tui.follow import RunsSeen
+from tui.keys import bindings
+from tui.screens import making_data
+from tui.screens.importing import Import, ImportScreen
+from tui.screens.place import PlaceScreen
+from tui.widgets.plain import Plain, cell, harmless
+from tui.widgets.states import moment
+from tui.words import t
+
+COLUMNS = ("name", "rows", "rejected", "privacy", "size", "created")
+
+
+class DataScreen(PlaceScreen):
+    """The table of datasets."""
+
+    PLACE = "data"
+    CSS_PATH = "data.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("data")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.datasets: list[Dataset] = []
+        self.states: list[RedactionState] = []
+        self._over: tuple[str, ...] = ()
+
+    def compose_body(self) -> ComposeResult:
+        """The table, and the chosen dataset in words."""
+        with Vertical(classes="body"):
+            yield DataTable(cursor_type="row", zebra_stripes=True, id="datasets")
+            yield Plain("", id="about", classes="quiet")
+
+    def on_mount(self) -> None:
+        """Columns first, then rows."""
+        table = self.query_one(DataTable)
+        for column in COLUMNS:
+            table.add_column(t(f"data.{column}"), key=column)
+        super().on_mount()
+        self.look()
+        table.focus()
+
+    def on_screen_resume(self) -> None:
+        """There may be new ones."""
+        self.look()
+
+    def show_runs(self, seen: RunsSeen) -> None:
+        """A run that ended may have made a dataset."""
+        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
+        if over != self._over:
+            self._over = over
+            self.look()
+
+    @work(exclusive=True, group="datasets")
+    async def look(self) -> None:
+        """Ask for all datasets."""
+        there = await self.app.ask(_with_states)
+        if there is None:
+            return
+        found, self.states = there
+        table = self.query_one(DataTable)
+        row = table.cursor_row
+        self.datasets = found
+        table.clear()
+        for dataset, state in zip(found, self.states, strict=True):
+            table.add_row(*map(cell, _cells(dataset, state)), key=dataset.id)
+        table.move_cursor(row=min(row, max(0, len(found) - 1)))
+        self._tell()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Tell about the chosen dataset."""
+        self._tell()
+
+    def on_data_table_row_selected(self) -> None:
+        """Enter opens the dataset's page."""
+        if dataset := self.chosen:
+            from tui.screens.dataset import DatasetScreen
+
+            self.app.push_screen(DatasetScreen(dataset))
+
+    @property
+    def chosen(self) -> Dataset | None:
+        """The dataset under the cursor."""
+        row = self.query_one(DataTable).cursor_row
+        return self.datasets[row] if 0 <= row < len(self.datasets) else None
+
+    def _tell(self) -> None:
+        row = self.query_one(DataTable).cursor_row
+        if not 0 <= row < len(self.datasets):
+            self.query_one("#about", Plain).show(t("data.none"))
+            return
+        dataset, state = self.datasets[row], self.states[row]
+        source = dataset.facts.get("source", {})
+        lines = [f"{harmless(dataset.name)}  {dataset.id}", t(f"data.privacy_{state.reason}")]
+        if source:
+            lines.append(t("data.from_file", name=harmless(str(source["name"]))))
+        self.query_one("#about", Plain).show("\n".join(lines))
+
+    def action_import_file(self) -> None:
+        """Bring a file of records in."""
+        from tui.screens.browse import BrowseScreen
+
+        def decided(wanted: Import | None) -> None:
+            if wanted is not None:
+                self.begin(lambda workbench: workbench.datasets.start_import(wanted.path, wanted.name, **wanted.choices).id)
+
+        def chosen(path: Path | None) -> None:
+            if path is not None:
+                self.app.push_screen(ImportScreen(path), decided)
+
+        self.app.push_screen(BrowseScreen(t("data.import_title")), chosen)
+
+    def action_clean(self) -> None:
+        """Clean the chosen dataset into a new one."""
+        if dataset := self.chosen:
+            making_data.clean(self.app, dataset, self.begin)
+
+    def action_redact(self) -> None:
+        """Replace personal data in the chosen dataset."""
+        if dataset := self.chosen:
+            making_data.redact(self.app, dataset, self.begin)
+
+    def action_check(self) -> None:
+        """Look for personal data in the chosen dataset as it is."""
+        if dataset := self.chosen:
+            making_data.check(self.app, dataset, self.begin)
+
+    def action_review(self) -> None:
+        """Decide about uncertain finds of the chosen dataset."""
+        if dataset := self.chosen:
+            from tui.screens.review import ReviewScreen
+
+            self.app.push_screen(ReviewScreen(dataset))
+
+    def action_split(self) -> None:
+        """Divide the chosen dataset into training and validation."""
+        if dataset := self.chosen:
+            making_data.split(self.app, dataset, self.begin)
+
+    def action_mix(self) -> None:
+        """Mix the chosen dataset with a general one."""
+        if dataset := self.chosen:
+            making_data.mix(self.app, dataset, [one for one in self.datasets if one.id != dataset.id], self.begin)
+
+    @work(exclusive=True, group="begin")
+    async def begin(self, start: Callable[[Workbench], str]) -> None:
+        """Start a run and open its page."""
+        from tui.screens.run import RunScreen
+
+        run_id = await self.app.ask(start, slowly=True)
+        if run_id is not None:
+            await self.app.push_screen(RunScreen(run_id))
+
+    def action_remove(self) -> None:
+        """Delete the chosen dataset, after a question."""
+        if dataset := self.chosen:
+            from tui.screens.confirm import ConfirmScreen
+
+            async def answered(sure: bool | None) -> None:
+                if sure:
+                    await self.app.ask(lambda workbench: workbench.datasets.remove(dataset.id))
+                    self.look()
+
+            question = t("data.remove_question", name=dataset.name)
+            self.app.push_screen(ConfirmScreen(question, t("data.remove_consequence"), t("data.remove_yes")), answered)
+
+
+def _with_states(workbench: Workbench) -> tuple[list[Dataset], list[RedactionState]]:
+    datasets = sorted(workbench.datasets.all(), key=lambda one: -one.created)
+    return datasets, [workbench.redaction.state(dataset.id) for dataset in datasets]
+
+
+def _cells(dataset: Dataset, state: RedactionState) -> tuple[str, ...]:
+    counts = dataset.counts
+    rejected = counts.get("rejected", counts.get("dropped", 0))
+    return (
+        harmless(dataset.name),
+        f"{counts.get('rows', 0):,}",
+        f"{rejected:,}" if rejected else "",
+        t("data.passed") if state.passed else t("data.not_passed"),
+        human_bytes(dataset.size),
+        moment(dataset.created),
+    )

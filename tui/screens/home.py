@@ -1,0 +1,149 @@
+"""Home: the box, what goes on, what was made last, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from appliance.domain.dataset import Dataset
+from appliance.domain.model import Model
+from appliance.services.workbench import Workbench
+from appliance.texts.speech import explain_check
+from tui.follow import RunsSeen
+from tui.keys import bindings
+from tui.screens.place import PlaceScreen
+from tui.widgets.plain import Plain, harmless
+from tui.widgets.states import mark_of, mark_of_check, moment
+from tui.widgets.steps import progress_line
+from tui.words import t
+
+NEWEST = 5
+
+
+class HomeScreen(PlaceScreen):
+    """The first picture."""
+
+    PLACE = "home"
+    CSS_PATH = "home.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("home")]
+
+    def compose_body(self) -> ComposeResult:
+        """Four panels."""
+        with VerticalScroll(classes="body"), Horizontal(id="columns"):
+            with Vertical(id="left"):
+                yield _panel("going", t("home.nothing_runs"))
+                yield _panel("box", t("home.looking"))
+            with Vertical(id="right"):
+                following = OptionList(id="next", markup=False, classes="panel")
+                following.border_title = t("home.next_title")
+                yield following
+                yield _panel("newest", t("home.no_models"))
+
+    def on_mount(self) -> None:
+        """Ask about the box and what there is."""
+        super().on_mount()
+        self.look()
+        self.query_one("#next").focus()
+
+    def on_screen_resume(self) -> None:
+        """What there is may have changed while one was elsewhere."""
+        self.look()
+
+    @work(exclusive=True, group="home")
+    async def look(self) -> None:
+        """Ask the services and fill the panels."""
+        there = await self.app.ask(_what_there_is)
+        if there is not None:
+            datasets, models = there
+            self.query_one("#newest", Plain).show("\n".join(_model_line(model) for model in models[:NEWEST]) or t("home.no_models"))
+            options = self.query_one("#next", OptionList)
+            chosen = options.highlighted
+            options.clear_options()
+            options.add_options([Option(t(f"home.next_{step}"), id=f"{place}-{step}") for step, place in _next_steps(datasets, models)])
+            options.highlighted = chosen or 0
+        box = await self.app.ask(lambda workbench: list(_box_lines(workbench)), slowly=True)
+        if box is not None:
+            self.query_one("#box", Plain).show("\n".join(box))
+
+    def show_runs(self, seen: RunsSeen) -> None:
+        """The run that goes on, or how the newest one ended."""
+        active = seen.active
+        panel = self.query_one("#going", Plain)
+        if active is not None:
+            lines = f"{mark_of(active.run.state)} {harmless(active.run.name)}  {t('runs.state_' + active.run.state)}"
+            panel.show(lines + (f"\n{progress_line(active.stage)}" if active.stage else ""))
+        elif seen.runs:
+            last = seen.runs[0].run
+            panel.show(f"{mark_of(last.state)} {harmless(last.name)}  {t('runs.state_' + last.state)}  {moment(last.ended)}")
+            self.look()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go where the next step is done."""
+        place, _, step = str(event.option.id).partition("-")
+        if step == "demo":
+            self.action_demo()
+        else:
+            self.app.action_go(place)
+
+    def action_demo(self) -> None:
+        """Show the life of a model on the teaching base."""
+        self.start_demo()
+
+    @work(exclusive=True, group="demo")
+    async def start_demo(self) -> None:
+        """Start the demonstration and open its page."""
+        from appliance.services.demo import start_demo
+        from tui.screens.run import RunScreen
+
+        run = await self.app.ask(start_demo, slowly=True)
+        if run is not None:
+            self.app.action_go("runs")
+            await self.app.push_screen(RunScreen(run.id))
+
+
+def _panel(name: str, text: str) -> Plain:
+    panel = Plain(text, id=name, classes="panel")
+    panel.border_title = t(f"home.{name}_title")
+    return panel
+
+
+def _what_there_is(workbench: Workbench) -> tuple[list[Dataset], list[Model]]:
+    datasets = sorted(workbench.datasets.all(), key=lambda one: -one.created)
+    return datasets, sorted(workbench.models.all(), key=lambda one: -one.created)
+
+
+def _next_steps(datasets: list[Dataset], models: list[Model]) -> Iterator[tuple[str, str]]:
+    """Pairs of (step, place), the most sensible first."""
+    kinds = {model.kind for model in models}
+    if "gguf" in kinds:
+        yield "chat", "chat"
+    if "adapter" in kinds:
+        yield "export", "models"
+    if "base" in kinds and datasets:
+        yield "train", "train"
+    if not datasets:
+        yield "import_records", "data"
+    if "base" not in kinds:
+        yield "import_base", "models"
+    if not models and not datasets:
+        yield "demo", "home"
+    yield "help", "help"
+
+
+def _model_line(model: Model) -> str:
+    return f"{harmless(model.name)}  {t('models.kind_' + model.kind)}  {moment(model.created)}"
+
+
+def _box_lines(workbench: Workbench) -> Iterator[str]:
+    from appliance.services.doctor import glance_at_box
+
+    for check in glance_at_box(workbench.home):
+        message, _ = explain_check(check.code, check.parameters)
+        yield f"{mark_of_check(check.state)} {message}"

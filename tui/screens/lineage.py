@@ -1,0 +1,67 @@
+"""What a model was made from, as a tree."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Tree
+from textual.widgets.tree import TreeNode
+
+from appliance.texts.speech import say
+from tui.host import HostApp
+from tui.keys import bindings
+from tui.widgets.plain import Plain, harmless
+from tui.words import t
+
+
+class LineageScreen(ModalScreen[None]):
+    """The tree of one model's parents."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dialog")]
+
+    app: HostApp
+
+    def __init__(self, model_id: str) -> None:
+        super().__init__()
+        self._model_id = model_id
+
+    def compose(self) -> ComposeResult:
+        """A tree in the middle."""
+        with Vertical(classes="dialog wide"):
+            yield Plain(t("models.lineage_title"), classes="message")
+            yield Tree[None]("")
+
+    def on_mount(self) -> None:
+        """Ask for it."""
+        self.fill()
+
+    @work(exclusive=True)
+    async def fill(self) -> None:
+        """Root first, parents below."""
+        node = await self.app.ask(lambda workbench: workbench.models.lineage(self._model_id))
+        if node is not None:
+            tree = self.query_one(Tree)
+            tree.root.set_label(_label(node))
+            _grow(tree.root, node)
+            tree.root.expand_all()
+            tree.focus()
+
+
+def _grow(place: TreeNode[None], node: dict[str, Any]) -> None:
+    for parent in node["parents"]:
+        if parent["parents"]:
+            _grow(place.add(_label(parent)), parent)
+        else:
+            place.add_leaf(_label(parent))
+
+
+def _label(node: dict[str, Any]) -> Text:
+    role = f"{say('labels', 'role_' + node['role'])}: " if node["role"] else ""
+    return Text(harmless(f"{role}{node['name']} ({say('labels', 'kind_' + node['kind'])})"))

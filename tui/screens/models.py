@@ -1,0 +1,205 @@
+"""Models: bases, adapters and what was exported, their scores and where they come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.widgets import DataTable
+
+from appliance.domain.model import Model
+from appliance.services.workbench import Workbench
+from appliance.texts.speech import human_bytes, say
+from tui.follow import RunsSeen
+from tui.keys import bindings
+from tui.screens.place import PlaceScreen
+from tui.screens.recipe_dialog import Chosen, Question, RecipeDialog
+from tui.widgets.plain import Plain, cell, harmless
+from tui.widgets.states import figure, moment
+from tui.words import t
+
+COLUMNS = ("name", "kind", "exam", "loss", "size", "created")
+FORMS = ("gguf", "merged", "adapter")
+
+Scored = tuple[Model, dict[str, float]]
+
+
+class ModelsScreen(PlaceScreen):
+    """The table of models."""
+
+    PLACE = "models"
+    CSS_PATH = "models.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("models")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: list[Scored] = []
+        self._over: tuple[str, ...] = ()
+
+    def compose_body(self) -> ComposeResult:
+        """The table, and the chosen model in words."""
+        with Vertical(classes="body"):
+            yield DataTable(cursor_type="row", zebra_stripes=True, id="models")
+            yield Plain("", id="about", classes="quiet")
+
+    def on_mount(self) -> None:
+        """Columns first, then rows."""
+        table = self.query_one(DataTable)
+        for column in COLUMNS:
+            table.add_column(t(f"models.{column}"), key=column)
+        super().on_mount()
+        self.look()
+        table.focus()
+
+    def on_screen_resume(self) -> None:
+        """There may be new ones."""
+        self.look()
+
+    def show_runs(self, seen: RunsSeen) -> None:
+        """A run that ended may have made a model."""
+        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
+        if over != self._over:
+            self._over = over
+            self.look()
+
+    @work(exclusive=True, group="models")
+    async def look(self) -> None:
+        """Ask for all models with their scores."""
+        models = await self.app.ask(_scored)
+        if models is None:
+            return
+        table, row = self.query_one(DataTable), self.query_one(DataTable).cursor_row
+        self.models = models
+        table.clear()
+        for model, scores in models:
+            table.add_row(*map(cell, _cells(model, scores)), key=model.id)
+        table.move_cursor(row=min(row, max(0, len(models) - 1)))
+        self._tell()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Tell about the chosen model."""
+        self._tell()
+
+    def on_data_table_row_selected(self) -> None:
+        """Enter shows where it comes from."""
+        self.action_lineage()
+
+    @property
+    def chosen(self) -> Model | None:
+        """The model under the cursor."""
+        row = self.query_one(DataTable).cursor_row
+        return self.models[row][0] if 0 <= row < len(self.models) else None
+
+    def _tell(self) -> None:
+        row = self.query_one(DataTable).cursor_row
+        if not 0 <= row < len(self.models):
+            self.query_one("#about", Plain).show(t("models.none"))
+            return
+        model, scores = self.models[row]
+        parts = [f"{say('labels', 'score_' + name)} {figure(name, value)}" for name, value in scores.items()]
+        self.query_one("#about", Plain).show(f"{harmless(model.name)}  {model.id}\n{harmless(model.path)}\n{'  '.join(parts)}")
+
+    def action_lineage(self) -> None:
+        """What it was made from."""
+        if model := self.chosen:
+            from tui.screens.lineage import LineageScreen
+
+            self.app.push_screen(LineageScreen(model.id))
+
+    def action_compare(self) -> None:
+        """The scores of all models side by side."""
+        from tui.screens.comparison import ComparisonScreen
+
+        self.app.push_screen(ComparisonScreen(self.models, self.chosen))
+
+    def action_import_model(self) -> None:
+        """Bring a base model's folder in."""
+        from tui.screens.browse import BrowseScreen
+
+        self.app.push_screen(BrowseScreen(t("models.import_title"), folders=True), self._named)
+
+    def _named(self, folder: Path | None) -> None:
+        if folder is not None:
+            from tui.screens.naming import NamingScreen
+
+            def named(name: str | None) -> None:
+                if name:
+                    self.begin(lambda workbench: workbench.models.start_import(folder, name).id)
+
+            self.app.push_screen(NamingScreen(t("models.name_it"), folder.name), named)
+
+    def action_export(self) -> None:
+        """Write the chosen model for serving."""
+        model = self.chosen
+        if model is None or model.kind not in ("base", "adapter", "merged"):
+            self.app.notify(t("models.not_exportable"), severity="warning")
+            return
+        forms = Question("form", tuple((t(f"models.form_{form}"), form) for form in FORMS), "gguf")
+
+        def chosen(decided: Chosen | None) -> None:
+            if decided is not None:
+                self.begin(
+                    lambda workbench: (
+                        workbench.models.start_export(
+                            model.id,
+                            decided.name,
+                            decided.recipe,
+                            decided.answers["form"],
+                        ).id
+                    )
+                )
+
+        self.app.push_screen(RecipeDialog(t("models.export_title", name=model.name), f"{model.name}-q4", ("export",), (forms,)), chosen)
+
+    @work(exclusive=True, group="begin")
+    async def begin(self, start: object) -> None:
+        """Start a run and open its page."""
+        from tui.screens.run import RunScreen
+
+        assert callable(start)
+        run_id = await self.app.ask(start, slowly=True)
+        if isinstance(run_id, str):
+            await self.app.push_screen(RunScreen(run_id))
+
+    @work(exclusive=True, group="verify")
+    async def action_verify(self) -> None:
+        """Compare the chosen model's files with the registry's checksum."""
+        if model := self.chosen:
+            self.app.notify(t("models.verifying", name=model.name))
+            verified = await self.app.ask(lambda workbench: workbench.models.verify(model.id), slowly=True)
+            if verified is not None:
+                self.app.notify(t("models.verified", name=model.name))
+
+    def action_remove(self) -> None:
+        """Delete the chosen model, after a question."""
+        if model := self.chosen:
+            from tui.screens.confirm import ConfirmScreen
+
+            async def answered(sure: bool | None) -> None:
+                if sure:
+                    await self.app.ask(lambda workbench: workbench.models.remove(model.id))
+                    self.look()
+
+            question = t("models.remove_question", name=model.name)
+            self.app.push_screen(ConfirmScreen(question, t("models.remove_consequence"), t("models.remove_yes")), answered)
+
+
+def _scored(workbench: Workbench) -> list[Scored]:
+    models = sorted(workbench.models.all(), key=lambda model: -model.created)
+    return [(model, {score.name: score.value for score in workbench.models.scores(model.id)}) for model in models]
+
+
+def _cells(model: Model, scores: dict[str, float]) -> tuple[str, ...]:
+    exam, loss = scores.get("exam_accuracy"), scores.get("validation_loss")
+    return (
+        harmless(model.name),
+        t(f"models.kind_{model.kind}"),
+        "" if exam is None else f"{exam:.1%}",
+        "" if loss is None else f"{loss:.3f}",
+        human_bytes(model.size),
+        moment(model.created),
+    )

@@ -1,0 +1,130 @@
+"""One run: its stages as steps, how far it is, its curves drawn live, its notices in plain words, its log."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.worker import get_current_worker
+
+from appliance.domain.event import Metric, Notice
+from appliance.domain.run import Run, StageRecord
+from appliance.services.progress import RunProgress
+from appliance.texts.speech import explain_code, say
+from tui.follow import RunStory, follow_run
+from tui.keys import bindings
+from tui.screens.place import PlaceScreen
+from tui.screens.run_actions import cancel_run, resume_run
+from tui.widgets.curves import Curves
+from tui.widgets.plain import Plain, harmless
+from tui.widgets.steps import Steps, progress_line
+from tui.words import t
+
+LOG_LINES = 200
+SHOWN_NOTICES = 6
+
+
+class RunScreen(PlaceScreen):
+    """A run's page; leaving it changes nothing about the run."""
+
+    PLACE = "runs"
+    CSS_PATH = "run.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.run_row: Run | None = None
+        self.stages: tuple[StageRecord, ...] = ()
+        self.progress = RunProgress()
+        self._told: list[str] = []
+
+    def compose_body(self) -> ComposeResult:
+        """Steps at the left, figures and curves at the right, words below."""
+        with Vertical(classes="body"):
+            yield Plain("", id="heading")
+            with Horizontal(id="middle"):
+                yield Steps(id="steps")
+                with Vertical(id="figures"):
+                    yield Plain("", id="progress")
+                    yield Curves(id="curves")
+            yield Plain("", id="words")
+            yield Plain("", id="log", classes="quiet")
+
+    def on_mount(self) -> None:
+        """Begin to read the run's story."""
+        super().on_mount()
+        self.query_one("#log").display = False
+        self.read_story()
+
+    @work(thread=True, exclusive=True, group="story")
+    def read_story(self) -> None:
+        """Everything from the beginning, then whatever comes."""
+        worker = get_current_worker()
+        with self.app.desk.opened() as workbench:
+            follow_run(workbench, self.run_id, self.post_message, lambda: worker.is_cancelled or not self.is_attached)
+
+    def on_run_story(self, story: RunStory) -> None:
+        """Fold what is new into what is shown."""
+        self.run_row, self.stages = story.run, story.stages
+        curves = self.query_one(Curves)
+        for recorded in story.events:
+            self.progress.feed(recorded)
+            if isinstance(recorded.event, Metric):
+                curves.add(recorded.event.name, recorded.event.step, recorded.event.value)
+            elif isinstance(recorded.event, Notice):
+                sign = "!" if recorded.event.level == "warning" else "·"
+                self._told.append(f"{sign} {say('notices', recorded.event.code, **recorded.event.parameters)}")
+        curves.draw()
+        self._show()
+
+    def _show(self) -> None:
+        run = self.run_row
+        if run is None:
+            return
+        self.query_one("#heading", Plain).show(f"{harmless(run.name)}  ·  {t('runs.state_' + run.state)}  ·  {run.id}")
+        self.query_one(Steps).show_stages(self.stages)
+        stage = self.progress.stage
+        going = run.state == "running" and stage is not None
+        self.query_one("#progress", Plain).show(progress_line(stage) if going and stage else "")
+        self.query_one("#words", Plain).show("\n".join(self._words(run)))
+
+    def _words(self, run: Run) -> list[str]:
+        if run.state == "failed":
+            message, hint = explain_code(run.failure["code"], run.failure.get("parameters", {}))
+            last = str(run.failure.get("log", "")).strip().splitlines()[-3:]
+            return [f"✘ {message}", f"{t('dialog.hint')} {hint}", *last, t("run.press_resume")]
+        if run.state == "interrupted":
+            return [t("runs.about_interrupted"), t("run.press_resume")]
+        return self._told[-SHOWN_NOTICES:]
+
+    def action_back(self) -> None:
+        """To the list of runs."""
+        self.dismiss(None)
+
+    def action_cancel_run(self) -> None:
+        """End the run for good."""
+        if self.run_row is not None:
+            cancel_run(self.app, self.run_row)
+
+    def action_resume_run(self) -> None:
+        """Go on with the run."""
+        if self.run_row is not None:
+            resume_run(self.app, self.run_row)
+
+    def action_next_curve(self) -> None:
+        """Draw the next figure."""
+        self.query_one(Curves).next()
+
+    async def action_toggle_log(self) -> None:
+        """The last lines of the stage's log instead of the notices."""
+        log = self.query_one("#log", Plain)
+        log.display = not log.display
+        self.query_one("#middle").display = not log.display
+        position = self.progress.stage.position if self.progress.stage else 0
+        if log.display:
+            lines = await self.app.ask(lambda workbench: workbench.runs.log_tail(self.run_id, position, LOG_LINES))
+            log.show("\n".join(lines or ()) or t("run.log_empty"))

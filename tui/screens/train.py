@@ -1,0 +1,225 @@
+"""Train: base, dataset, preset, check; then it begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, ContentSwitcher, Input, OptionList
+from textual.widgets.option_list import Option
+
+from appliance.domain.plan import TrainingPlan
+from appliance.domain.presets import PRESETS
+from appliance.domain.recipe import Recipe, as_layer
+from appliance.services.recipes import compose_recipe
+from appliance.services.workbench import Workbench
+from appliance.texts.speech import human_bytes, say
+from tui.keys import bindings
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.place import PlaceScreen
+from tui.widgets.plain import Plain, harmless
+from tui.widgets.plan_picture import plan_lines
+from tui.widgets.recipe_form import RecipeForm, label_of
+from tui.words import t
+
+STEPS = ("base", "dataset", "preset", "check")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen so far; names."""
+
+    base: str = ""
+    dataset: str = ""
+    preset: str = "standard"
+
+
+class TrainScreen(PlaceScreen):
+    """The wizard."""
+
+    PLACE = "train"
+    CSS_PATH = "train.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("train")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = 0
+        self.choices = Choices()
+        self.recipe: Recipe | None = None
+        self.plan: TrainingPlan | None = None
+
+    def compose_body(self) -> ComposeResult:
+        """Steps above, the present one below."""
+        with Vertical(classes="body"):
+            yield Plain("", id="steps")
+            yield Plain("", id="question")
+            with ContentSwitcher(initial="base"):
+                for step in STEPS[:3]:
+                    yield OptionList(id=step, markup=False)
+                with Vertical(id="check"):
+                    with VerticalScroll(id="findings"):
+                        yield Plain("", id="plan")
+                    yield VerticalScroll(id="expert")
+                    with Horizontal(id="start-row"):
+                        yield Plain(t("train.name"), classes="label")
+                        yield Input(id="name", compact=True)
+                        yield Button(t("train.start"), id="start", variant="primary", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin with the base."""
+        super().on_mount()
+        self.query_one("#expert").display = False
+        self.go_to(0)
+
+    def on_screen_resume(self) -> None:
+        """There may be more to choose from."""
+        if self.step < len(STEPS) - 1:
+            self.go_to(self.step)
+
+    def go_to(self, step: int) -> None:
+        """Show one of the steps."""
+        self.step = step
+        names = [f"{'●' if at == step else '✔' if at < step else '○'} {at + 1} {t(f'train.step_{name}')}" for at, name in enumerate(STEPS)]
+        self.query_one("#steps", Plain).show("  →  ".join(names))
+        self.query_one("#question", Plain).show(t(f"train.ask_{STEPS[step]}"))
+        self.query_one(ContentSwitcher).current = STEPS[step]
+        if STEPS[step] == "check":
+            self.check(refit=True)
+        else:
+            self.offer(STEPS[step])
+
+    @work(exclusive=True, group="offer")
+    async def offer(self, step: str) -> None:
+        """What can be chosen at a step."""
+        found = await self.app.ask(_OFFERS[step])
+        if found is None:
+            return
+        options = self.query_one(f"#{step}", OptionList)
+        options.clear_options()
+        options.add_options([Option(shown, id=value) for value, shown in found])
+        if not found:
+            options.add_option(Option(t(f"train.no_{step}"), disabled=True))
+        values = [value for value, _ in found]
+        chosen = getattr(self.choices, step)
+        options.highlighted = values.index(chosen) if chosen in values else 0
+        options.focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Chosen: on to the next step."""
+        if event.option.id:
+            self.choices = replace(self.choices, **{STEPS[self.step]: event.option.id})
+            self.go_to(self.step + 1)
+
+    def action_step_back(self) -> None:
+        """One step back."""
+        if self.step:
+            self.go_to(self.step - 1)
+
+    @work(exclusive=True, group="check")
+    async def check(self, *, refit: bool) -> None:
+        """Fit the preset, or take the form as it is, and plan the training on this machine."""
+        said = self.query_one("#plan", Plain)
+        said.show(t("train.checking"))
+        chosen = self.choices
+        form = None if refit else next(iter(self.query(RecipeForm)), None)
+        assignments = form.assignments() if form is not None else None
+        found = await self.app.ask(lambda workbench: _planned(workbench, chosen, assignments), slowly=True)
+        if found is None:
+            said.show(t("train.no_plan"))
+            return
+        self.recipe, self.plan, told = found
+        said.show("\n".join([*told, *plan_lines(self.plan)]))
+        self.query_one("#start", Button).disabled = not self.plan.fits
+        if refit:
+            await self._new_form(self.recipe)
+        name = self.query_one("#name", Input)
+        name.value = name.value or f"{chosen.dataset.removesuffix('-train')}-{chosen.preset}"[:60]
+        name.focus()
+
+    async def _new_form(self, recipe: Recipe) -> None:
+        expert = self.query_one("#expert")
+        await expert.remove_children()
+        await expert.mount(RecipeForm(("training",), as_layer(recipe)))
+
+    def action_expert(self) -> None:
+        """Show every field, or the plan again, made with the fields as they are now."""
+        if STEPS[self.step] != "check":
+            return
+        expert = self.query_one("#expert")
+        expert.display = not expert.display
+        self.query_one("#findings").display = not expert.display
+        if not expert.display:
+            self.check(refit=False)
+
+    def on_button_pressed(self) -> None:
+        """Begin."""
+        self.begin()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in the name begins, too."""
+        if event.input.id == "name":
+            self.begin()
+
+    @work(exclusive=True, group="begin")
+    async def begin(self) -> None:
+        """Start the training, after a question if the rows have no passed privacy report, and open its page."""
+        name, recipe, chosen = self.query_one("#name", Input).value.strip(), self.recipe, self.choices
+        if recipe is None or (self.plan is not None and not self.plan.fits):
+            return
+        state = await self.app.ask(lambda workbench: workbench.redaction.state(chosen.dataset))
+        if state is None:
+            return
+        if not state.passed:
+            question = ConfirmScreen(t("train.not_redacted"), t(f"data.privacy_{state.reason}"), t("train.nevertheless"))
+            if not await self.app.push_screen_wait(question):
+                return
+        form = next(iter(self.query(RecipeForm)), None)
+        assignments = form.assignments() if form is not None else []
+        run = await self.app.ask(
+            lambda workbench: workbench.models.start_training(
+                chosen.base, chosen.dataset, name, compose_recipe(chosen.preset, None, assignments), without_redaction=not state.passed
+            ),
+            slowly=True,
+        )
+        if run is not None:
+            from tui.screens.run import RunScreen
+
+            self.query_one("#name", Input).clear()
+            self.go_to(0)
+            await self.app.push_screen(RunScreen(run.id))
+
+
+def _bases(workbench: Workbench) -> list[tuple[str, str]]:
+    models = [model for model in workbench.models.all() if model.kind in ("base", "merged")]
+    return [(model.name, f"{harmless(model.name)}  {t('models.kind_' + model.kind)}  {human_bytes(model.size)}") for model in models]
+
+
+def _datasets(workbench: Workbench) -> list[tuple[str, str]]:
+    datasets = [one for one in workbench.datasets.all() if one.facts.get("side") != "validation"]
+    return [(one.name, f"{harmless(one.name)}  {one.counts.get('rows', 0):,} {t('data.rows')}") for one in reversed(datasets)]
+
+
+def _presets(_workbench: Workbench) -> list[tuple[str, str]]:
+    return [(name, f"{t('train.preset_' + name)}  {say('presets', name)}") for name in PRESETS]
+
+
+_OFFERS = {"base": _bases, "dataset": _datasets, "preset": _presets}
+
+
+def _planned(workbench: Workbench, chosen: Choices, assignments: list[str] | None) -> tuple[Recipe, TrainingPlan, list[str]]:
+    """The recipe, its plan, and what was fitted to this machine in words."""
+    told = []
+    if assignments is None:
+        fitted = workbench.plans.fitted_preset(chosen.preset, chosen.base, chosen.dataset)
+        recipe = compose_recipe(chosen.preset, None, (), fitted=fitted.layer)
+        for choice in fitted.choices:
+            reason = say("reasons", choice.reason, **choice.parameters)
+            field = label_of(f"training.{choice.field}")
+            told.append("· " + t("train.fitted", field=field, value=choice.value, reason=reason))
+    else:
+        recipe = compose_recipe(None, None, assignments)
+    return recipe, workbench.plans.plan(chosen.base, chosen.dataset, recipe), told

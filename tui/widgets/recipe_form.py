@@ -1,0 +1,113 @@
+"""A form made from the recipe's own fields: label, range, default and reason come from their one declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Input, Select, Switch
+
+from appliance.domain.recipe import Setting, settings
+from appliance.texts.speech import catalogue, language_from_environment
+from tui.widgets.plain import Plain
+from tui.words import t
+
+SHOWN_CHOICES = 60
+"""Characters of the list of choices that stand beside a field; all of them are in its tooltip."""
+
+
+def bounds_of(setting: Setting) -> str:
+    """``1 – 1024``, or the named choices; nothing for yes and no."""
+    if setting.kind == "bool":
+        return ""
+    if setting.kind in ("choice", "text"):
+        shown = " | ".join(setting.choices)
+        return shown if len(shown) <= SHOWN_CHOICES else shown[: SHOWN_CHOICES - 1] + "…"
+    low = f"> {setting.above:g}" if setting.above is not None else f"{setting.minimum:g}" if setting.minimum is not None else ""
+    return f"{low} – {setting.maximum:g}" if setting.maximum is not None else low
+
+
+def label_of(key: str) -> str:
+    """What people call a field."""
+    words: dict[str, str] = catalogue(language_from_environment()).get("settings", {}).get(key, {})
+    return words.get("label", key)
+
+
+class RecipeField(Horizontal):
+    """One field: its label, the value, and its range and default."""
+
+    DEFAULT_CSS = """
+    RecipeField { height: auto; }
+    RecipeField .label { width: 26; padding: 0 1 0 0; }
+    RecipeField Input, RecipeField Select { width: 24; }
+    RecipeField .range { width: 1fr; padding: 0 1; color: $text-muted; }
+    """
+
+    def __init__(self, setting: Setting, value: Any) -> None:
+        super().__init__()
+        self.setting = setting
+        self._value = value
+
+    def compose(self) -> ComposeResult:
+        """Label, value, range."""
+        words = catalogue(language_from_environment()).get("settings", {}).get(self.setting.key, {})
+        yield Plain(words.get("label", self.setting.key), classes="label")
+        field = self._field()
+        told = [words[part] for part in ("help", "reason") if words.get(part)]
+        field.tooltip = "\n".join([*told, " | ".join(self.setting.choices)]).strip() or None
+        yield field
+        default = t("form.default", value=self.setting.default) if self.setting.default != "" else ""
+        yield Plain(f"{bounds_of(self.setting)}  {default}", classes="range")
+
+    def _field(self) -> Widget:
+        if self.setting.kind == "bool":
+            return Switch(bool(self._value))
+        if self.setting.kind == "choice":
+            return Select([(choice, choice) for choice in self.setting.choices], value=str(self._value), allow_blank=False, compact=True)
+        shown = f"{self._value:g}" if isinstance(self._value, float) else str(self._value)
+        return Input(shown, compact=True)
+
+    @property
+    def value(self) -> str:
+        """The value as an assignment has it."""
+        field = self.query_one("Switch, Select, Input")
+        if isinstance(field, Switch):
+            return "true" if field.value else "false"
+        assert isinstance(field, Input | Select)
+        return str(field.value)
+
+
+class RecipeForm(VerticalScroll):
+    """Fields of some sections of the recipe."""
+
+    DEFAULT_CSS = """
+    RecipeForm { height: auto; max-height: 1fr; }
+    RecipeForm .section { text-style: bold; color: $primary; margin-top: 1; }
+    """
+
+    def __init__(self, sections: tuple[str, ...], values: dict[str, dict[str, Any]], only: tuple[str, ...] = (), **options: Any) -> None:
+        """``values`` are a whole recipe's by section; ``only`` names the keys to show, all of the sections' if it is empty."""
+        super().__init__(**options)
+        self._sections = sections
+        self._values = values
+        self._only = only
+
+    def compose(self) -> ComposeResult:
+        """One group per section."""
+        for section in self._sections:
+            fields = [RecipeField(one, self._values[section][one.key.partition(".")[2]]) for one in self._settings_of(section)]
+            with Vertical(classes="group"):
+                yield Plain(t(f"form.section_{section}"), classes="section")
+                yield from fields
+
+    def assignments(self) -> list[str]:
+        """``section.field=value`` of every field."""
+        return [f"{field.setting.key}={field.value}" for field in self.query(RecipeField)]
+
+    def _settings_of(self, section: str) -> Iterator[Setting]:
+        for setting in settings():
+            if setting.key.partition(".")[0] == section and (not self._only or setting.key in self._only):
+                yield setting
