@@ -1,4 +1,4 @@
-"""The GPU that these tests need. ``GREENWAVE_REHEARSE=1`` lets a processor stand in, so that the tests themselves can be tried without one."""
+"""The GPU that these tests need. With ``GREENWAVE_REHEARSE=1`` a processor stands in, so that the tests themselves can be tried without."""
 
 from __future__ import annotations
 
