@@ -12,7 +12,7 @@ from appliance.domain.methods import METHODS
 from appliance.domain.recipe import TrainingRecipe
 from appliance.stages.language_model.device import Device
 
-SMALL = 50_000_000
+SMALL = 20_000_000
 """Weights in linear layers below which a processor gains nothing: what is converted to and fro then takes longer than the products."""
 
 
