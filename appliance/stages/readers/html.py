@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from appliance.stages.ingest.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
 
 LARGEST = 64 << 20
 """Bytes; the parser keeps the whole page in memory."""
