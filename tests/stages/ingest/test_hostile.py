@@ -98,7 +98,7 @@ EXPECTED = {
     "mixed.csv": "accepted",
     "formulas.xlsx": "accepted",
     "old-WordDocument.xls": "old_document",
-    "old-EncryptedPackage.xls": "file_damaged",
+    "old-EncryptedPackage.xls": "file_encrypted",
 }
 """How the most telling ones end."""
 

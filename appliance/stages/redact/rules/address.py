@@ -21,7 +21,7 @@ _SMALL = r"(?:号楼|栋|幢|座|单元|室|号|组|弄|门|楼|层|房|户|队|
 _UNITS = (
     r"(?:省|自治区|自治州|盟|市|区|县|旗|镇|乡|街道|街道办|社区|村委会|新村|村|屯|寨|庄|湾|桥|坝|路|大道|大街|街|巷|胡同|里|"
     r"小区|花园|家园|嘉园|花苑|新苑|"
-    rf"苑|公寓|大厦|广场|城|府|园|庭|居|郡|墅|坊|轩|阁|邸|宿舍|家属院|大院|{_COUNT}{{1,4}}\s?{_SMALL}|\d{{1,4}}(?:[-－]\d{{1,4}}){{1,3}}(?:室|号)?)"
+    rf"苑|公寓|大厦|广场|城|府|园|庭|居|郡|墅|坊|轩|阁|邸|宿舍|家属院|大院|{_COUNT}{{1,4}}\s?(?:栋|幢|座|单元|号楼|楼)\s?\d{{2,4}}(?!\d)(?:室|号|户|房)?|{_COUNT}{{1,4}}\s?{_SMALL}|\d{{1,4}}(?:[-－]\d{{1,4}}){{1,3}}(?:室|号)?)"
 )
 _UNIT = re.compile(_UNITS)
 _LOCAL_UNIT = re.compile(
@@ -61,7 +61,7 @@ _ADMIN = re.compile(
 _LONGEST = 60
 _DOOR_CHARS = 16
 _NUMERALS = "0123456789一二三四五六七八九十"
-_DOOR_WORDS = ("单元", "室", "栋", "幢", "号楼", "组", *(f"{digit}-{other}" for digit in "0123456789" for other in "0123456789"))
+_DOOR_WORDS = (*(f"座{digit}" for digit in "123456789"), *(f"楼{digit}" for digit in "123456789"), "单元", "室", "栋", "幢", "号楼", "组", *(f"{digit}-{other}" for digit in "0123456789" for other in "0123456789"))
 
 
 def find(text: Text, recipe: RedactionRecipe) -> Iterator[Find]:
