@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -37,5 +38,5 @@ def gpu() -> Device:
 @pytest.fixture(scope="session", params=["qwen2", "llama"])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base with heads of 64, as real ones have, with biases (Qwen2) and without (Llama)."""
-    shape = {"hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 4, "num_key_value_heads": 2}
+    shape: dict[str, Any] = {"hidden_size": 256, "intermediate_size": 512, "num_attention_heads": 4, "num_key_value_heads": 2}
     return make_base(tmp_path_factory.mktemp("bases") / request.param, request.param, **shape)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
@@ -50,10 +48,12 @@ def test_neighbours_move_nothing(gpu: Device) -> None:
     segments = Segments.of(LENGTHS) if gpu.kind == "cpu" else Segments.of(LENGTHS).to(gpu.torch_device)
     parts = states(gpu.torch_device, gpu.dtype, 14, 2, 64)
     begin, end = sum(LENGTHS[:3]), sum(LENGTHS[:4])
-    own = pack_attention(torch.nn.Module(), *parts, None, segments=segments)[0][:, begin:end]
-    others: list[Any] = [part.detach().clone() for part in parts]
+    query, key, value = parts
+    own = pack_attention(torch.nn.Module(), query, key, value, None, segments=segments)[0][:, begin:end]
+    others = [part.detach().clone() for part in parts]
     for part in others:
         part[:, :, :begin] = part[:, :, :begin].flip(2) * 3
         part[:, :, end:] = 0
-    again = pack_attention(torch.nn.Module(), *others, None, segments=segments)[0][:, begin:end]
+    query, key, value = others
+    again = pack_attention(torch.nn.Module(), query, key, value, None, segments=segments)[0][:, begin:end]
     assert torch.equal(own, again)

@@ -137,7 +137,11 @@ def test_a_run_and_its_resumption(base: Path, gpu: Device, tmp_path: Path) -> No
     def spec(name: str) -> TrainSpec:
         rows = write_rows(tmp_path / "train.jsonl", facts(24))
         recipe = msgspec.structs.replace(RECIPE, batch_size=8, epochs=6.0, save_steps=4)
-        paths = {"output": str(tmp_path / name), "checkpoints": str(tmp_path / f"{name}-checkpoints"), "cache": str(tmp_path / "cache")}
+        paths: dict[str, Any] = {
+            "output": str(tmp_path / name),
+            "checkpoints": str(tmp_path / f"{name}-checkpoints"),
+            "cache": str(tmp_path / "cache"),
+        }
         return TrainSpec(base=str(base), train_rows=str(rows), validation_rows="", recipe=recipe, device=gpu.kind, **paths)
 
     def losses(name: str) -> list[float]:

@@ -33,5 +33,5 @@ def with_arithmetic(device: Device, recipe: TrainingRecipe, shape: BaseShape, em
 
 def multiplies_bfloat16() -> bool:
     """Whether this processor has units for bfloat16 matrices. Torch before 2.13 may not know, which counts as no."""
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(told.get("amx_bf16"))
