@@ -61,7 +61,17 @@ _ADMIN = re.compile(
 _LONGEST = 60
 _DOOR_CHARS = 16
 _NUMERALS = "0123456789一二三四五六七八九十"
-_DOOR_WORDS = (*(f"座{digit}" for digit in "123456789"), *(f"楼{digit}" for digit in "123456789"), "单元", "室", "栋", "幢", "号楼", "组", *(f"{digit}-{other}" for digit in "0123456789" for other in "0123456789"))
+_DOOR_WORDS = (
+    *(f"座{digit}" for digit in "123456789"),
+    *(f"楼{digit}" for digit in "123456789"),
+    "单元",
+    "室",
+    "栋",
+    "幢",
+    "号楼",
+    "组",
+    *(f"{digit}-{other}" for digit in "0123456789" for other in "0123456789"),
+)
 
 
 def find(text: Text, recipe: RedactionRecipe) -> Iterator[Find]:

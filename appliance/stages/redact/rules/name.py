@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
-from appliance.stages.redact.chinese_names import BEHIND_NAMES, COMPOUND_SURNAMES, GIVEN, LIKE_NAMES, ROLES, SURNAMES, WORDS_BEHIND, surname_of
+from appliance.stages.redact.chinese_names import (
+    BEHIND_NAMES,
+    COMPOUND_SURNAMES,
+    GIVEN,
+    LIKE_NAMES,
+    ROLES,
+    SURNAMES,
+    WORDS_BEHIND,
+    surname_of,
+)
 from appliance.stages.redact.drawing import Draw
 from appliance.stages.redact.finding import Find, Text
 from appliance.stages.redact.rules.plate import PROVINCES
