@@ -15,6 +15,7 @@ from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.previewing import show_rows, show_tokens
+from appliance.cli.redacting import redact, review
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
@@ -146,6 +147,10 @@ def clean(
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
     follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
+
+
+command.add_command(redact)
+command.add_command(review)
 
 
 @command.command("split", help=told("datasets split"))

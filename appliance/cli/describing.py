@@ -99,7 +99,7 @@ def _show_privacy(facts: Mapping[str, Any]) -> None:
     print_line(label("privacy_passed" if report.get("passed") else "privacy_failed"))
     kinds = {kind: entry for kind, entry in report.get("kinds", {}).items() if isinstance(entry, dict)}
     rows = [
-        (say("labels", f"kind_of_data_{kind}"), *(f"{entry.get(count, 0):,}" for count in ("found", "open", "left")), _examples(entry))
+        (say("kinds", kind), *(f"{entry.get(count, 0):,}" for count in ("found", "open", "left")), _examples(entry))
         for kind, entry in kinds.items()
     ]
     if rows:

@@ -16,6 +16,7 @@ from appliance.domain.methods import METHODS
 from appliance.domain.plan import TrainingPlan, does_not_fit
 from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.recipe import Recipe
+from appliance.domain.redaction import RedactionState
 from appliance.services.recipes import compose_recipe
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, human_duration, say
@@ -44,12 +45,23 @@ def command(
     workbench = open_workbench()
     recipe = recipe_for(workbench, base, dataset, preset, recipe_file, assignments, device)
     plan = workbench.plans.plan(base, dataset, recipe, device, calibrate=not no_calibration)
+    redaction = workbench.redaction.state(dataset)
     if as_json:
-        print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total})
+        print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total, "redaction": redaction})
     else:
         _show(plan)
+        _tell_redaction(dataset, redaction)
     if not plan.fits:
         raise does_not_fit(plan)
+
+
+def _tell_redaction(dataset: str, state: RedactionState) -> None:
+    """Whether the dataset may be trained, on standard error."""
+    if state.passed:
+        narrate(f"{label('redaction')}: {label('redaction_passed')}")
+        return
+    reason = say("problems", f"redaction_{state.reason}")
+    narrate(say("notices", "plan_without_redaction", name=dataset, reason=reason))
 
 
 def recipe_for(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -21,6 +21,7 @@ from appliance.cli.wording import told
 @click.option("--general", metavar="DATASET", help=told("option.general"))
 @click.option("--mix", multiple=True, metavar="DATASET[=SHARE]", help=told("option.mix"))
 @click.option("--terms", type=click.Path(path_type=Path), metavar="FILE", help=told("option.terms"))
+@click.option("--without-redaction", is_flag=True, help=told("option.without_redaction"))
 @click.option("--name", required=True, help=told("option.name"))
 @recipe_options
 @device_option
@@ -33,6 +34,7 @@ def command(
     general: str | None,
     mix: tuple[str, ...],
     terms: Path | None,
+    without_redaction: bool,
     name: str,
     preset: str | None,
     recipe_file: Path | None,
@@ -44,5 +46,6 @@ def command(
     """Train and follow."""
     workbench = open_workbench()
     recipe = recipe_for(workbench, base, dataset, preset, recipe_file, assignments, device)
-    run = workbench.models.start_training(base, dataset, name, recipe, validation, device, terms=terms, general=general, mix=mix)
+    beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": without_redaction}
+    run = workbench.models.start_training(base, dataset, name, recipe, validation, device, **beside)
     follow_and_show(workbench, run, as_json, detach)

@@ -38,6 +38,10 @@ class Home:
         """Held by the conductor whose stage uses the machine's memory or GPU."""
         return self.root / "runs" / "heavy.lock"
 
+    def dataset_key(self, dataset_id: str) -> Path:
+        """Where a key of pseudonyms is kept if somebody asks for that: not beside the data."""
+        return self.root / "keys" / f"{dataset_id}.key"
+
     def run(self, run_id: str) -> Path:
         """Folder of one run."""
         return self.runs / run_id

@@ -99,3 +99,23 @@ class RedactionReport(msgspec.Struct, kw_only=True):
     def facts(self) -> dict[str, Any]:
         """For the record of the dataset."""
         return msgspec.to_builtins(self)  # type: ignore[no-any-return]  # a Struct becomes a dict of its fields
+
+
+PassedBy = Literal["redacted", "checked", "inherited"]
+NotPassedBy = Literal["never", "finds", "open", "changed"]
+
+
+class RedactionState(msgspec.Struct, frozen=True):
+    """Whether models may learn from a dataset, and why."""
+
+    passed: bool
+    reason: PassedBy | NotPassedBy
+    """``redacted`` or ``checked`` without anything left; ``inherited`` from parents that all passed. ``never`` looked at; a check had
+    ``finds``; finds are ``open`` until somebody decides; or cleaning ``changed`` rows so that something can be read in them now."""
+
+
+INHERITING_STAGES = frozenset({"split", "clean", "mix"})
+"""Stages whose results hold nothing but rows of their parents. Cleaning changes them: it looks again at those it has changed."""
+
+RECHECK_FACT = "redaction_recheck"
+"""In the facts of a cleaned dataset: ``{"rows": looked at again, "finds": found in them}``."""

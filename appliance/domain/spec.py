@@ -39,7 +39,7 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     format: str = "auto"
     """Name of an importer, or ``auto`` to recognise it by content."""
     columns: dict[str, str] = {}
-    """For tables: our field (``instruction``, ``input``, ``output``, ``system``) → the file's column."""
+    """For tables: our field (``instruction``, ``output`` …, or one of the police's own records) → the file's column."""
     encoding: str = "auto"
 
 
@@ -63,6 +63,8 @@ class CleanSpec(Spec, frozen=True, kw_only=True):
     base: str = ""
     """Folder of the base whose tokens are counted; empty for none."""
     recipe: CleaningRecipe = CleaningRecipe()
+    recheck_redaction: bool = False
+    """Look for personal data in rows that were changed: the parent had none."""
 
 
 class GroupSpec(Spec, frozen=True, kw_only=True):
@@ -150,6 +152,8 @@ class TrainSpec(Spec, frozen=True, kw_only=True):
     """Path of a ``rows.jsonl`` whose loss tells what is forgotten; empty for none. It is never trained."""
     terms: tuple[str, ...] = ()
     """Words that become tokens of their own, unless they are already."""
+    without_redaction: tuple[str, ...] = ()
+    """Names of datasets that are trained although they have no passed report of redaction, because somebody has said so."""
     output: str
     """Folder of the new adapter."""
     checkpoints: str

@@ -47,14 +47,17 @@ def install() -> None:
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
-    """Within the block SIGTERM only sets a flag, which the given function reads; the stage saves, then raises ``Stopped`` itself."""
+    """Within the block SIGTERM only sets a flag, which the given function reads; the stage saves, then raises ``Stopped`` itself.
+
+    Such blocks may lie in one another.
+    """
     global _deferring
     with _changing:
-        _deferring = True
+        was_deferring, _deferring = _deferring, True
         try:
             yield lambda: _asked
         finally:
-            _deferring = False
+            _deferring = was_deferring
 
 
 @contextmanager

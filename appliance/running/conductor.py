@@ -26,7 +26,8 @@ from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
 from appliance.processes.lines import LineReader
 from appliance.processes.locks import HeldLock, try_lock, wait_for_lock
-from appliance.running.launch import LOCK_VARIABLE, PYTHON
+from appliance.running.launch import LOCK_VARIABLE
+from appliance.running.launching import ONLY_THIS_MACHINE, worker_command
 from appliance.running.offline import OFFLINE_SWITCHES
 from appliance.running.publishing import publish, sweep_unpublished
 from appliance.running.recording import StageStory
@@ -175,10 +176,10 @@ class Conductor:
         spec_file = self._home.stage_spec(self._run_id, position, planned.stage)
         spec_file.write_bytes(msgspec.json.format(msgspec.json.encode(planned.spec), indent=2))
         return spawn(
-            [*PYTHON, "-m", WORKER, planned.stage, str(spec_file)],
+            worker_command(WORKER, planned.stage, planned.spec, spec_file),
             log=self._home.stage_log(self._run_id, position, planned.stage),
             stdout="pipe",
-            env={**os.environ, **OFFLINE_SWITCHES},
+            env={**os.environ, **OFFLINE_SWITCHES, **ONLY_THIS_MACHINE},
             # The machine is taken as long as the worker lives, also when this conductor is killed and the worker still saves.
             pass_fds=(heavy_lock.fileno(),) if heavy_lock else (),
         )

@@ -30,7 +30,7 @@ def publish(store: Store, run_id: str, planned: PlannedStage, artifacts: Iterabl
             continue
         _refuse_taken_name(store, publication)
         if publication.noun == "dataset":
-            store.datasets.add(_dataset(run_id, publication, artifact))
+            store.datasets.add(_dataset(run_id, planned.stage, publication, artifact))
         else:
             store.models.add(_model(run_id, publication, artifact))
             for name, value in artifact.facts.get("scores", {}).items():
@@ -47,8 +47,8 @@ def sweep_unpublished(store: Store, home: Home, planned: PlannedStage) -> None:
             shutil.rmtree(home.artefact(publication.noun, publication.id), ignore_errors=True)
 
 
-def _dataset(run_id: str, publication: Publication, artifact: Artifact) -> Dataset:
-    facts = dict(artifact.facts)
+def _dataset(run_id: str, stage: str, publication: Publication, artifact: Artifact) -> Dataset:
+    facts = {**artifact.facts, "made_by": stage}
     return Dataset(
         id=publication.id,
         name=publication.name,

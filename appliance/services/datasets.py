@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset
+from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset, printable
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice
 from appliance.domain.home import Home
@@ -23,9 +23,10 @@ from appliance.files.line_index import LineIndex
 from appliance.running.direct import stage_events
 from appliance.services.mixing import parts_of_mix
 from appliance.services.names import free_stem
+from appliance.services.passes import redaction_state
 from appliance.services.planning import DatasetRef, MixedRef
 from appliance.services.runs import RunService
-from appliance.services.uses import require_unused
+from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
 SPLIT_SUFFIXES = ("-train", "-validation", "-test")
@@ -60,9 +61,12 @@ class DatasetService:
         """
         require_file(source)
         spec = LookSpec(source=str(source.absolute()), **choices)
-        for event in stage_events("look", spec, _LOOKING_PATIENCE):
-            if isinstance(event, Notice) and event.code == "look_ready":
-                return msgspec.convert(event.parameters, Look)
+        try:
+            for event in stage_events("look", spec, _LOOKING_PATIENCE):
+                if isinstance(event, Notice) and event.code == "look_ready":
+                    return msgspec.convert(event.parameters, Look)
+        except TimeoutError:
+            raise ApplianceError("file_takes_too_long", name=printable(source.name), seconds=_LOOKING_PATIENCE) from None
         raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="look", role="look")
 
     def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe, base: str | None = None) -> Run:
@@ -75,7 +79,8 @@ class DatasetService:
             raise ApplianceError("cleaning_needs_base", ExitCode.USAGE)
         name = name or free_stem(self._store, f"{parent.name}-clean")
         run_id, plan = self._runs.new_plan()
-        plan.clean(DatasetRef.of(parent), name, recipe, self._base_folder(base))
+        reference = DatasetRef.of(parent, redaction_state(self._store, parent).passed)
+        plan.clean(reference, name, recipe, self._base_folder(base))
         return self._runs.start(run_id, f"clean-{name}", plan, Recipe(cleaning=recipe))
 
     def start_split(self, key: str, name: str | None, recipe: SplitRecipe) -> Run:
@@ -159,6 +164,10 @@ class DatasetService:
         if model.kind not in ("base", "merged"):
             raise ApplianceError("model_kind_unfit", ExitCode.USAGE, name=model.name, kind=model.kind, kinds="base, merged")
         return Path(model.path)
+
+    def dependants(self, key: str) -> dict[str, Any]:
+        """What was made from a dataset, and from that: ``{id, name, kind, role, children: [...]}``."""
+        return dependants(self._store, self.get(key).id)
 
     def remove(self, key: str) -> Dataset:
         """Delete a dataset's row and files. Raises ``still_needed`` or ``in_use``."""

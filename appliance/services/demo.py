@@ -18,7 +18,7 @@ from appliance.services.workbench import Workbench
 
 BASE_NAME = "teaching-base"
 
-SUFFIXES = ("-records", "-clean", *SPLIT_SUFFIXES, "-adapter", "-q4_k_m")
+SUFFIXES = ("-records", "-clean", "-redacted", *SPLIT_SUFFIXES, "-adapter", "-q4_k_m")
 
 EXAMINED = ("base", "tuned", "quantized")
 """Titles ``examine_…`` of the three evaluations, in their order."""
@@ -50,7 +50,8 @@ def start_demo(workbench: Workbench) -> Run:
     base = _base(workbench, plan)
     records = plan.ingest(demo.records_file(), f"{stem}-records")
     cleaned = plan.clean(records, f"{stem}-clean", recipe.cleaning)
-    train_rows, validation_rows = plan.split(cleaned, split_names(stem), recipe.split)
+    redacted = plan.redact(cleaned, f"{stem}-redacted", recipe.redaction)
+    train_rows, validation_rows = plan.split(redacted, split_names(stem), recipe.split)
     plan.evaluate(base, validation_rows, demo.exam_file(), title="examine_base")
     tuned = plan.train(base, train_rows, validation_rows, f"{stem}-adapter", recipe.training)
     plan.evaluate(tuned, validation_rows, demo.exam_file(), title="examine_tuned")

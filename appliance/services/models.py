@@ -21,20 +21,22 @@ from appliance.services.datasets import SPLIT_SUFFIXES, DatasetService, require_
 from appliance.services.mixing import USUAL_SHARE, shares_of_mix
 from appliance.services.names import free_stem
 from appliance.services.planning import DatasetRef, Device, MixedRef, ModelRef, Plan
+from appliance.services.redaction import RedactionService
 from appliance.services.runs import RunService
 from appliance.services.terms import read_terms
-from appliance.services.uses import require_unused
+from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
 
 class ModelService:
     """What front ends do with models."""
 
-    def __init__(self, store: Store, home: Home, runs: RunService, datasets: DatasetService) -> None:
+    def __init__(self, store: Store, home: Home, runs: RunService, datasets: DatasetService, redaction: RedactionService) -> None:
         self._store = store
         self._home = home
         self._runs = runs
         self._datasets = datasets
+        self._redaction = redaction
 
     def start_import(self, source: Path, name: str, base: str | None = None) -> Run:
         """Start bringing a base model folder in, or with ``base`` a peft adapter's folder.
@@ -64,17 +66,23 @@ class ModelService:
         terms: Path | None = None,
         general: str | None = None,
         mix: Sequence[str] = (),
+        without_redaction: bool = False,
     ) -> Run:
         """Start training; a dataset that was not split yet is split first.
 
         ``terms`` is a list of words that become tokens. The loss on the validation side of ``general`` tells what is forgotten, and of
-        its training side the usual share is mixed in against it. ``mix`` are further datasets as ``NAME=SHARE``.
+        its training side the usual share is mixed in against it. ``mix`` are further datasets as ``NAME=SHARE``. Raises ``not_redacted``
+        for rows without a passed report, unless ``without_redaction`` takes the responsibility, which is recorded.
         """
         shares = dict(shares_of_mix(mix))
         words = read_terms(terms) if terms else ()
         general_rows = self._datasets.get(general) if general else None
         base_model = ModelRef.of(self._get_kind(base, ("base", "merged")))
         rows = self._datasets.get(dataset)
+        learned = [rows, *([general_rows] if general_rows else []), *(self._datasets.get(key) for key, share in shares.items() if share)]
+        if not without_redaction:
+            self._redaction.require_passed(learned)
+        unredacted = tuple(dataset.name for dataset in self._redaction.not_passed(learned))
         held_out = self._datasets.get(validation) if validation else self._datasets.validation_of(rows)
         run_id, plan = self._runs.new_plan()
         train_rows, validation_rows = DatasetRef.of(rows), DatasetRef.of(held_out) if held_out else None
@@ -85,7 +93,8 @@ class ModelService:
         watched, replayed = self._sides_of_general(general_rows, plan, recipe) if general_rows else (None, None)
         if general_rows and replayed and general_rows.name not in shares and recipe.training.objective == "answers":
             mixed.append(MixedRef(general_rows.name, replayed, USUAL_SHARE))
-        plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, terms=words, general=watched, mixed=mixed)
+        others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
+        plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, **others)
         return self._runs.start(run_id, f"train-{name}", plan, recipe)
 
     def _sides_of_general(self, general: Dataset, plan: Plan, recipe: Recipe) -> tuple[DatasetRef | None, DatasetRef | None]:
@@ -188,6 +197,10 @@ class ModelService:
     def lineage(self, key: str) -> dict[str, Any]:
         """What a model was made from, down to the sources: ``{id, name, kind, role, parents: [...]}``."""
         return self._tree(self.get(key).id, "", set())
+
+    def dependants(self, key: str) -> dict[str, Any]:
+        """What was made from a model, and from that: ``{id, name, kind, role, children: [...]}``."""
+        return dependants(self._store, self.get(key).id)
 
     def verify(self, key: str) -> dict[str, Any]:
         """Compare a model's files with the checksum in the registry. Raises ``model_altered`` or ``model_files_missing``."""

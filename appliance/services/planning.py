@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from appliance.domain.home import Home
 from appliance.domain.identity import new_id
 from appliance.domain.methods import METHODS
 from appliance.domain.model import Model, ModelKind
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
 from appliance.domain.run import PlannedStage, Publication
 from appliance.domain.spec import (
     AdoptSpec,
@@ -25,6 +25,7 @@ from appliance.domain.spec import (
     IngestSpec,
     MixedRows,
     MixSpec,
+    RedactSpec,
     Spec,
     SplitSpec,
     TrainSpec,
@@ -39,11 +40,13 @@ class DatasetRef:
 
     id: str
     path: Path
+    redacted: bool = False
+    """Whether its personal data is, or will be, replaced."""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> DatasetRef:
+    def of(cls, dataset: Dataset, redacted: bool = False) -> DatasetRef:
         """One that exists."""
-        return cls(dataset.id, Path(dataset.path))
+        return cls(dataset.id, Path(dataset.path), redacted)
 
     @property
     def rows(self) -> str:
@@ -118,9 +121,23 @@ class Plan:
     def clean(self, parent: DatasetRef, name: str, recipe: CleaningRecipe, base: Path | None = None) -> DatasetRef:
         """Clean a dataset; lengths in tokens are those of ``base``, a base's folder."""
         made, publication = self._dataset("dataset", name, parent)
-        spec = CleanSpec(rows=parent.rows, output=str(made.path), base=str(base) if base else "", recipe=recipe)
+        where = {"output": str(made.path), "base": str(base) if base else ""}
+        spec = CleanSpec(rows=parent.rows, recipe=recipe, recheck_redaction=parent.redacted, **where)
         self._add("clean", spec, publication)
         return made
+
+    def redact(self, parent: DatasetRef, name: str, recipe: RedactionRecipe, *, keep_key: bool = False, **choices: Any) -> DatasetRef:
+        """Replace personal data; ``choices`` are those of ``RedactSpec``. A kept key lies apart from the data."""
+        made, publication = self._dataset("dataset", name, parent)
+        place = str(self._home.dataset_key(made.id)) if keep_key else ""
+        self._add("redact", RedactSpec(rows=parent.rows, output=str(made.path), recipe=recipe, keep_key=place, **choices), publication)
+        return replace(made, redacted=True)
+
+    def check_redaction(self, dataset: DatasetRef, recipe: RedactionRecipe, **choices: Any) -> None:
+        """Look for personal data in a dataset; ``choices`` are those of ``RedactSpec``."""
+        report = self._home.run(self._run_id) / f"report-{len(self.stages):02d}.json"
+        spec = RedactSpec(rows=dataset.rows, output=str(report), recipe=recipe, check=True, **choices)
+        self._add("redact", spec, Publication(role="report", noun="score", id=dataset.id), title="check_redaction")
 
     def split(self, parent: DatasetRef, names: tuple[str, str, str], recipe: SplitRecipe) -> tuple[DatasetRef, DatasetRef | None]:
         """Divide a dataset into training, validation and test; a side without a share is not made. Gives the first two."""
@@ -152,6 +169,7 @@ class Plan:
         terms: tuple[str, ...] = (),
         general: DatasetRef | None = None,
         mixed: Sequence[MixedRef] = (),
+        without_redaction: tuple[str, ...] = (),
     ) -> ModelRef:
         """Train an adapter on a base, or a whole model where the method does that."""
         model_id = new_id("model")
@@ -168,6 +186,7 @@ class Plan:
             general_rows=general.rows if general else "",
             mixed=tuple(part.rows for part in mixed),
             terms=terms,
+            without_redaction=without_redaction,
             output=str(place),
             checkpoints=str(self._home.checkpoints(self._run_id)),
             cache=str(self._home.cache),

@@ -87,5 +87,4 @@ def _divided(row: Conversation) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _labels(row: Conversation) -> dict[str, Any]:
-    labels: dict[str, str] = getattr(row, "labels", {})
-    return {"labels": labels} if labels else {}
+    return {"labels": row.labels} if row.labels else {}

@@ -9,9 +9,11 @@ from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
 from appliance.services.descriptions import DescriptionService
 from appliance.services.groups import GroupService
+from appliance.services.media import MediaService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.previews import PreviewService
+from appliance.services.redaction import RedactionService
 from appliance.services.runs import RunService
 from appliance.store.store import Store
 
@@ -25,11 +27,13 @@ class Workbench:
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
         self.groups = GroupService(self.home, self.datasets)
-        self.models = ModelService(self.store, self.home, self.runs, self.datasets)
+        self.redaction = RedactionService(self.store, self.home, self.runs, self.datasets)
+        self.models = ModelService(self.store, self.home, self.runs, self.datasets, self.redaction)
         self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)
         self.descriptions = DescriptionService(self.home, self.datasets, self.models)
         self.previews = PreviewService(self.home, self.datasets, self.models)
+        self.media = MediaService()
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
         self.lost_runs = self._recognise_lost()
 

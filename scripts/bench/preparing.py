@@ -28,8 +28,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         rows = folder / "rows.jsonl"
         size = write_rows(rows, options.rows, generated_rows)
         tell(f"{options.rows:,} rows, {size / 1e6:.1f} MB")
-        few = dict.fromkeys(("markup", "invisible", "boilerplate"), False) | dict.fromkeys(("max_repeated_share", "max_symbol_share"), 1.0)
-        few |= {"max_other_share": 1.0, "contradictions": "off"}
+        few: dict[str, Any] = dict.fromkeys(("markup", "invisible", "boilerplate"), False)
+        few |= {**dict.fromkeys(("max_repeated_share", "max_symbol_share", "max_other_share"), 1.0), "contradictions": "off"}
         outputs = {f"{side}_output": str(folder / side) for side in ("train", "validation", "test")}
         loose = {f"{side}_output": str(folder / f"loose-{side}") for side in ("train", "validation", "test")}
         cleaned = str(folder / "cleaned")

@@ -34,6 +34,8 @@ COMMANDS = {
     "export_csv": ("export", "d", "--format", "csv"),
     "export_rejected": ("export", "d", "--rejected"),
     "export_rejected_csv": ("export", "d", "--rejected", "--format", "csv"),
+    "look": ("import", "hostile.jsonl", "--look"),
+    "look_at_a_table": ("import", "hostile.csv", "--look"),
     "unknown_dataset": ("show", "\x1b]0;x\x07\x9b2J\u202e"),
     "unknown_dataset_json": ("show", "\x1b]0;x\x07\x9b2J\u202e", "--json"),
     "unknown_form": ("export", "d", "--format", "\x1b[2J"),
@@ -64,6 +66,11 @@ def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     workbench.store.datasets.add(
         Dataset(id="dataset-1", name="d", path=str(folder), sha256="", size=1, counts={"rows": len(rows)}, facts=facts, created=0.0)
     )
+    told = [{"instruction": f"问 {text}", "output": f"{text} 答"} for text in HOSTILE]
+    (home / "hostile.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*told, {HOSTILE[0]: 1}]))
+    cells = [text.replace('"', "").replace("\0", "") for text in HOSTILE]
+    lines = [f'"问 {cell}","{cell} 答"\n' for cell in ("instruction", *cells)]
+    (home / "hostile.csv").write_text('"instruction","output","\x1b[2J"\n' + "".join(lines), "utf-8")
     base = home / "models" / "model-1" / "base"
     base.mkdir(parents=True)
     write_tokenizer(base, "qwen2")
@@ -78,6 +85,7 @@ def test_commands_print_nothing_that_a_terminal_obeys(
     """What is shown of foreign text is harmless, also where a command fails; on a screen the export, too."""
     monkeypatch.setenv("GREENWAVE_HOME", str(hostile_home))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.chdir(hostile_home)
     outcome = greenwave("datasets", *COMMANDS[command])
     assert not forbidden_in(outcome.out, is_terminal=True)
     assert not forbidden_in(outcome.err, is_terminal=True)
@@ -91,7 +99,7 @@ def test_nothing_reaches_a_real_terminal(hostile_home: Path, command: str) -> No
     arguments = [sys.executable, "-m", "appliance.entry", "datasets", *map(str, COMMANDS[command])]
     environment = {**os.environ, "GREENWAVE_HOME": str(hostile_home), "GREENWAVE_LANG": "zh", "TERM": "xterm-256color", "PYTHONUTF8": "1"}
     leader, follower = pty.openpty()
-    with subprocess.Popen(arguments, stdin=follower, stdout=follower, stderr=follower, env=environment):
+    with subprocess.Popen(arguments, stdin=follower, stdout=follower, stderr=follower, env=environment, cwd=hostile_home):
         os.close(follower)
         shown = bytearray()
         try:

@@ -21,7 +21,7 @@ def test_a_fully_trained_model_is_a_base_again(greenwave: Greenwave) -> None:
     assert greenwave("evaluate", "whole", "--dataset", "rows-validation", "--json").json["scores"]["validation_loss"] > 0
     exported = greenwave("export", "whole", "--name", "q8", "--type", "Q8_0", "--json")
     assert exported.status == 0, exported.err
-    words = ["train", "--base", "whole", "--dataset", "rows-train", "--name", "further", *SHORT]
+    words = ["train", "--base", "whole", "--dataset", "rows-train", "--without-redaction", "--name", "further", *SHORT]
     assert greenwave(*words, "--json").json["kind"] == "adapter"
 
 
@@ -70,7 +70,8 @@ def test_terms_and_preferences(greenwave: Greenwave, tmp_path: Path) -> None:
     rows = [{"prompt": f"{number}号路口？", "chosen": f"您好，绿灯{number}秒。", "rejected": f"不知道{number}"} for number in range(40)]
     pairs.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
     assert greenwave("datasets", "import", pairs, "--name", "pairs", "--json").json["facts"]["preferences"] == 40
-    preferring = ["train", "--base", "base", "--dataset", "pairs", "--name", "polite", *SHORT, "--set", "training.objective=preferences"]
+    preferring = ["train", "--base", "base", "--dataset", "pairs", "--name", "polite", "--without-redaction"]
+    preferring += [*SHORT, "--set", "training.objective=preferences"]
     polite = greenwave(*preferring, "--json")
     assert polite.status == 0, polite.err
     assert polite.json["facts"]["reward_margin"] > 0

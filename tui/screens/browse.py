@@ -52,8 +52,8 @@ class BrowseScreen(ModalScreen[Path | None]):
             yield MediaTree(self._roots[0])
             yield Input(placeholder=t("form.path"), id="path", compact=True)
             with Horizontal(classes="buttons"):
-                yield Button(t("dialog.no"), id="no")
-                yield Button(t("dialog.choose"), id="choose", variant="primary")
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(t("dialog.choose"), id="choose", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """The tree is what one came for."""

@@ -15,6 +15,7 @@ from appliance.domain.dataset import ROWS_FILE
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Started
+from appliance.domain.redaction import RECHECK_FACT
 from appliance.domain.row import row_from_json
 from appliance.domain.spec import CleanSpec
 from appliance.files.publish import published_folder
@@ -53,5 +54,6 @@ def run(spec: CleanSpec, emit: Emit, processes: int | None = None) -> None:
         "reasons": dict(dropped.most_common()),
         "recipe": msgspec.to_builtins(spec.recipe),
         "seconds": round(time.monotonic() - began, 3),
+        **({RECHECK_FACT: first.recheck.facts()} if spec.recheck_redaction else {}),
     }
     emit(Produced(Artifact(role="dataset", path=str(place), sha256=left.sha256, size=left.size, facts=facts)))

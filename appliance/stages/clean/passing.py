@@ -21,6 +21,7 @@ from appliance.stages.clean.report import Report
 from appliance.stages.clean.rules import MEETING_RULES, ROW_RULES
 from appliance.stages.clean.rules.contradictions import question_of
 from appliance.stages.clean.rules.rule import Apply, Dropped, Meet, Passed
+from appliance.stages.redact.recheck import Rechecked, recheck
 
 ALONE_UP_TO = 16 << 20
 """Bytes of a file that is cleaned sooner than further processes have started."""
@@ -58,6 +59,7 @@ class Outcome:
     rejected: list[tuple[int, bytes]] = field(default_factory=list)
     """(line, record) of each row that was dropped."""
     reports: dict[str, Report] = field(default_factory=dict)
+    recheck: Rechecked = field(default_factory=Rechecked)
 
 
 @dataclass
@@ -71,6 +73,8 @@ class FirstPass:
     read: int = 0
     changed: bytearray = field(default_factory=bytearray)
     """Of each row that is left, whether a rule has changed it."""
+    recheck: Rechecked = field(default_factory=Rechecked)
+    """What personal data may have come to light."""
 
 
 def pass_rows(spec: CleanSpec, folder: Path, emit: Emit, processes: int | None = None) -> FirstPass:
@@ -84,6 +88,7 @@ def pass_rows(spec: CleanSpec, folder: Path, emit: Emit, processes: int | None =
         first = FirstPass(Passed(folder / ROWS_FILE), kept, reports)
         for outcome in outcomes:
             first.read += outcome.read
+            first.recheck += outcome.recheck
             for name, report in outcome.reports.items():
                 first.reports[name].add(report)
             for row in outcome.kept:
@@ -121,6 +126,8 @@ def clean_block(spec: CleanSpec, block: Block) -> Outcome:
         else:
             asked = question_of(result) if compares else 0
             outcome.kept.append(Kept(line, row_to_json(result), result.content_hash(), asked, result is not row))
+            if spec.recheck_redaction and result is not row:
+                outcome.recheck += recheck(result)
     return outcome
 
 

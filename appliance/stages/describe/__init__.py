@@ -9,6 +9,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class _Tally:
             self._kinds["documents"] += 1
         else:
             self._add_conversation(row)
-        for name, value in list(getattr(row, "labels", {}).items())[:_MOST_LABELS]:
+        for name, value in islice(row.labels.items(), _MOST_LABELS):
             if name in self._labels or len(self._labels) < _MOST_LABELS:
                 self._labels.setdefault(name, CommonValues()).add(value)
 

@@ -30,6 +30,7 @@ _LIST = re.compile(rb"\s*\[\s*[\[{\]\"0-9tfn-]")
 _DECODER_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+@lru_cache(maxsize=4)
 def container_of(source: Source) -> Container:
     """``list`` for text that begins with ``[``, ``lines`` with ``{``; anything else is not JSON rows."""
     if source.medium == "parquet":

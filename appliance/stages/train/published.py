@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,18 @@ _OLD_WORDS = ("added_tokens.json", "vocab.json", "merges.txt")
 _LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes")
 
 
-def publish_result(trainer: Trainer, base: Path, output: Path, plan: TrainingPlan, expansion: Expansion | None = None) -> Artifact:
+def publish_result(
+    trainer: Trainer,
+    base: Path,
+    output: Path,
+    plan: TrainingPlan,
+    expansion: Expansion | None = None,
+    without_redaction: Sequence[str] = (),
+) -> Artifact:
     """Write the folder of the adapter or of the whole model, and describe it."""
     facts = _facts(trainer) | {"planned_memory": plan.memory.total, "blocks_recomputed": plan.recomputed}
     facts |= expansion.facts() if expansion else {}
+    facts["without_redaction"] = list(without_redaction)
     with published_folder(output) as folder:
         trainer.learner.publish(folder, base)
         for name in _WORDS:

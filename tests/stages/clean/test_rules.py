@@ -225,7 +225,7 @@ def test_tokens_of_a_base(clean_rows: Clean) -> None:
     """Limits in tokens need a base and count by its own tokenizer and template."""
     from appliance.stages.language_model.token_count import token_counter
 
-    rows = [row("红灯", "停"), row("红灯可以右转吗", "在不妨碍被放行车辆和行人的情况下可以右转。"), Document("绿灯行")]
+    rows: list[Row] = [row("红灯", "停"), row("红灯可以右转吗", "在不妨碍被放行车辆和行人的情况下可以右转。"), Document("绿灯行")]
     count = token_counter(demo.base_folder())
     lengths = [count(one) for one in rows]
     assert lengths[2] < lengths[0] < lengths[1]

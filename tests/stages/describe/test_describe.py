@@ -66,6 +66,17 @@ def test_every_count(tmp_path: Path) -> None:
     assert (found.lengths.total, found.lengths.longest) == (sum(lengths), max(lengths))
 
 
+def test_classes_are_counted(tmp_path: Path) -> None:
+    """Labels of conversations and documents, the commonest first; a label with a thousand values shows fifty."""
+    said = (Message("user", "问"), Message("assistant", "答"))
+    rows: list[Row] = [
+        Conversation(said, labels={"task": "summary" if number % 3 else "extract", "id": f"{number}"}) for number in range(999)
+    ]
+    found = described(tmp_path, [*rows, Conversation(said), Document("文", labels={"task": "text"})]).labels
+    assert (found["task"].rows, found["task"].values, found["task"].others) == (1000, {"summary": 666, "extract": 333, "text": 1}, 0)
+    assert (found["id"].rows, len(found["id"].values), found["id"].others) == (999, 50, 949)
+
+
 @pytest.mark.parametrize("family", ["qwen2", "llama"])
 def test_tokens_are_those_of_training(tmp_path: Path, family: str) -> None:
     """With a base, lengths and trained tokens are what the trainer's own arrays say."""

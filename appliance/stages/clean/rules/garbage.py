@@ -12,7 +12,7 @@ _MOJIBAKE = ("锟斤拷", "烫烫烫", "屯屯屯", "\ufffd\ufffd\ufffd", "ï»�
 """What wrong decoders make of UTF-8 and of uninitialised memory; no text has these by intention."""
 _WORDS = re.compile(r"[^\W_]+")
 _NO_WORDS = bytes(code for code in range(256) if not (chr(code).isalnum() and code < 128) and not 0xE4 <= code <= 0xE9)
-"""Bytes of UTF-8 other than ASCII letters and digits and those that begin the usual Chinese characters: what is left counts words at once."""
+"""Bytes of UTF-8 but ASCII letters, digits and those that begin the usual Chinese characters: without them the length counts words."""
 _SHORT = 20
 """Characters; a text with fewer may be ``???`` or ``……`` on purpose."""
 

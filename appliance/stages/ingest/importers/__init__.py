@@ -8,6 +8,8 @@ from appliance.domain.dataset import printable
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.stages.ingest import columns, records
 from appliance.stages.ingest.importers import (
+    accidents,
+    alarms122,
     alpaca,
     csv_table,
     docx,
@@ -17,13 +19,13 @@ from appliance.stages.ingest.importers import (
     plain_text,
     preference,
     sharegpt,
+    signal_plans,
     spreadsheet,
+    sumo,
     text_rows,
 )
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
-from appliance.stages.ingest.traffic import accidents, alarms122, signal_plans
-from appliance.stages.ingest.traffic.sumo import files as sumo
 
 IMPORTERS: tuple[Importer, ...] = (
     signal_plans.IMPORTER,

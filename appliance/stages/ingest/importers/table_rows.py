@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from appliance.domain.conversation import Conversation
-from appliance.domain.dataset import Rejected
+from appliance.domain.dataset import Rejected, printable
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.spreadsheet import unguarded
@@ -55,7 +55,7 @@ def _rows(found: Iterator[Table], asked: Mapping[str, str]) -> Iterator[Row]:
         try:
             make = _maker(table.columns, _mapping(table.columns, asked))
         except ApplianceError as error:
-            yield Rejected(1 + table.above, error.code, error.parameters, table.name, source=table.name)
+            yield Rejected(1 + table.above, error.code, error.parameters, printable(table.name), source=table.place)
             continue
         for record in table.rows:
             if isinstance(record, Rejected):
@@ -81,6 +81,9 @@ def _maker(names: tuple[str, ...], mapping: Mapping[str, str]) -> MakeRow:
         return document
 
     def conversation(cells: list[str], place: str) -> Conversation:
-        return Conversation(alpaca.messages_of(alpaca.AlpacaRow(**{field: unguarded(cells[at]) for field, at in places.items()})), place)
+        row = alpaca.AlpacaRow()
+        for field, at in places.items():
+            setattr(row, field, unguarded(cells[at]))
+        return Conversation(alpaca.messages_of(row), place)
 
     return conversation

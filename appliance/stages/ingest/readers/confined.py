@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -35,7 +35,7 @@ _MEMORY_WORDS = ("memory allocation of", "MemoryError", "bad_alloc", "Out of mem
 """What Rust, Python, C++ and PDFium say on their way out."""
 
 
-def parts(source: Source, reader: str, options: Options | None = None) -> Iterator[Part]:
+def parts(source: Source, reader: str, options: Options | None = None) -> Generator[Part, None, None]:
     """What the reader finds in the file, as it comes; stopping early ends the child.
 
     Raises what the reader refuses the file with, or ``file_needs_memory``, ``file_takes_too_long``, ``file_crashes_reader``.
@@ -49,7 +49,7 @@ def parts(source: Source, reader: str, options: Options | None = None) -> Iterat
         environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "RUST_BACKTRACE": "0"}
         with spawn(command, log=log, stdout="pipe", env=environment) as child:
             for line in _lines(child, seconds, source.name):
-                part = msgspec.json.decode(line, type=Part)  # type: ignore[arg-type]  # a union is a type for msgspec
+                part = msgspec.json.decode(line, type=Part)
                 if isinstance(part, Refusal):
                     raise ApplianceError(part.code, **{**part.parameters, "name": source.name})
                 yield part

@@ -36,7 +36,7 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
         place = f"p{number}"
         try:
             page = document[number - 1]
-            text = page.get_textpage().get_text_bounded()
+            text = page.get_textpage().get_text_range()
             page.close()
         except pypdfium2.PdfiumError:
             yield Unread(place, number, "page_damaged")

@@ -34,7 +34,7 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
     except PasswordError as error:
         raise Unreadable("file_encrypted") from error
     except (CalamineError, OSError, ValueError) as error:
-        raise Unreadable("file_damaged") from error
+        raise Unreadable("file_encrypted" if archive.is_encrypted(path) else "file_damaged") from error
 
 
 def _rows(sheet: CalamineSheet, only_beginning: bool) -> Iterator[Rows]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import headings, record_text, table_form
+from appliance.stages.ingest.traffic import headings, record_text
 from appliance.stages.ingest.traffic.accidents import is_accident_table
 from appliance.stages.ingest.traffic.wording import chosen, row
 
@@ -90,12 +90,12 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     summary = record.get("summary") or _summary(record)
     if summary:
         question = f"{chosen(SUMMARISE, 'summary', *record.values())}\n\n{record_text.listed(record, LABELS)}"
         yield row(question, summary, source, {"task": "alarm_summary", **known})
-    if "type" in record:
+    if known:
         question = f"{chosen(CLASSIFY, 'class', *record.values())}\n\n{record['description']}"
         yield row(question, record["type"], source, {"task": "alarm_classification", **known})
     if record.keys() & {"time", "place", "type", "disposal"}:
@@ -106,7 +106,7 @@ def _summary(record: Mapping[str, str]) -> str:
     """When, where, what, and what was done, as far as it is there; empty when there is too little for a summary."""
     about = record_text.first_sentence(record["description"])
     about = about if len(about) <= LONGEST_SENTENCE else ""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     kind = f"{begin}{'发生' if begin else ''}警情（{record['type']}）。" if "type" in record else f"{begin}。" if begin else ""
     if not kind or not (about or "type" in record):
         return ""
@@ -152,6 +152,3 @@ def _rest(record: Mapping[str, str], fields: tuple[str, ...]) -> str:
 def has_description(columns: Sequence[str], asked: headings.Asked) -> bool:
     """What is enough when somebody says that these are alarms."""
     return "description" in headings.places_of(columns, FIELDS, asked)
-
-
-IMPORTER = table_form.importer("alarms122", FIELDS, is_alarm_table, rows_of, has_description)

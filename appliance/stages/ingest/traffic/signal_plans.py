@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import headings, plan_tables, signal_rows, table_form
-from appliance.stages.ingest.traffic.plan_headings import NAME_FIELDS, PHASE_FIELDS, PLAN_FIELDS, is_plan_table
+from appliance.stages.ingest.traffic import headings, plan_tables, signal_rows
+from appliance.stages.ingest.traffic.plan_headings import NAME_FIELDS, PHASE_FIELDS, PLAN_FIELDS
 
 
 def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Rejected]:
@@ -28,5 +28,3 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 FIELDS: headings.Fields = {**PLAN_FIELDS, **PHASE_FIELDS, **NAME_FIELDS}
 """Field → headings that mean it."""
-
-IMPORTER = table_form.importer("signal_plans", FIELDS, is_plan_table, rows_of)

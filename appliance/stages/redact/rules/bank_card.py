@@ -15,7 +15,7 @@ from appliance.stages.redact.rules.surroundings import OTHER_NUMBER
 _TOLD = re.compile(
     r"银行|卡号|储蓄|信用卡|借记|账号|帐号|账户|帐户|转账|转帐|打款|汇款|收款|还款|工行|农行|中行|建行|交行|招行|邮储|银联|[Cc]ard|CARD"
 )
-_DOMESTIC = ("62", "60", "95", "98", "43", "45", "40", "49", "52", "53", "54", "55", "51", "35", "37", "9")
+_DOMESTIC = ("62", "60", "4", "5", "35", "9")
 _LENGTHS = (15, 16, 17, 18, 19)
 
 
@@ -51,9 +51,9 @@ def _is_sure(text: Text, number: Number, told: bool) -> bool | None:
     if not digits.startswith(_DOMESTIC):
         return None
     other = OTHER_NUMBER.search(text.before(number.start)) is not None
-    if digits.startswith("62") and len(digits) in (16, 17, 18, 19):
-        return not other
-    return None if other or len(digits) not in (16, 19) else False
+    if other or len(digits) in (17, 18):
+        return None
+    return digits.startswith("62")
 
 
 def replace(value: str, draw: Draw, _recipe: RedactionRecipe) -> str:

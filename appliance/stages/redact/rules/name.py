@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
-from appliance.stages.redact.chinese_names import BEHIND_NAMES, COMPOUND_SURNAMES, GIVEN, LIKE_NAMES, ROLES, SURNAMES, surname_of
+from appliance.stages.redact.chinese_names import (
+    BEHIND_NAMES,
+    COMPOUND_SURNAMES,
+    GIVEN,
+    LIKE_NAMES,
+    ROLES,
+    SURNAMES,
+    WORDS_BEHIND,
+    surname_of,
+)
 from appliance.stages.redact.drawing import Draw
 from appliance.stages.redact.finding import Find, Text
 from appliance.stages.redact.rules.plate import PROVINCES
@@ -48,12 +57,15 @@ _DEEDS = (
     *(opening + word for opening in "(（" for word in ("男", "女", " 男", " 女", *"系身驾当报司车伤死乘行联电手证0123456789")),
     *(comma + sex for comma in ("，", ",", "， ", ", ") for sex in "男女"),
     "驾驶", "驾车", "骑", "报警称", "报警说", "称其", "陈述称", "的电话", "的手机", "的身份证", "的驾驶证", "的车牌", "的住址", "的银行",
+    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证", "酒后",
+    "醉酒", "签字", "到案", "自首", "逃逸", "所驾", "反映",
 )  # fmt: skip
 _AFTER = re.compile(
     r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁)"
     r"|[，,]\s?(?:男|女)[，,、\s(（]"
     rf"|驾驶(?:的|着|车|小|大|中|重|轻|一|无|号|普|电|二|两|三|摩|机|[{PROVINCES}])"
     r"|驾车|骑(?:电|自|摩|行|车)|骑着|报警称|报警说|称其|陈述称|的(?:电话|手机|身份证|驾驶证|车牌|住址|银行)"
+    r"|来电|报案|投诉|陈述|供述|的陈述|的供述|受伤|死亡|承担|负(?:全部|主要|次要|同等)|无证|酒后|醉酒|签字|到案|自首|逃逸|所驾|反映"
 )
 _BEFORE_NAME = frozenset("和与由系对将被向给为让是称及同、，。；：:,;!！?？（(“\"'’” \t\n" + HIDDEN)
 _TITLE = re.compile(r"(?:先生|女士|小姐|师傅|同志|警官|同学|老师|大爷|大妈|阿姨)")
@@ -62,6 +74,10 @@ _LATIN = re.compile(r"[A-Z][a-z]{1,15}(?: [A-Z][a-z]{1,15}){1,2}(?![a-z])")
 _AND = re.compile(r"\s?(?:[、，,/;；]|和|与|及|以及|跟)\s?(?=[\u4e00-\u9fff])")
 _EXPLICIT = re.compile(r"[:：=|\"“'【是为系叫名]")
 _SPACED = re.compile(rf"([\u4e00-\u9fff])[ {HIDDEN}]{{1,3}}(?=[\u4e00-\u9fff])")
+_PLACE = re.compile(
+    r".{0,2}(?:(?:路|街|道)(?:口|段|面|中|东|西|南|北|上|交|与|和)|大道|大街|大桥|大厦|立交|高架|隧道|小区|广场|公园|医院|学校|中学|小学|派出所|中队|大队|支队|[村镇乡县市区](?![\u4e00-\u9fff]?[,，、。]))"
+)
+"""Behind a surname and one character: 兰桂路口 and 王家村 are places."""
 _CAN_FOLLOW = SURNAMES | {surname[0] for surname in COMPOUND_SURNAMES} | set("的本为是系叫一二三四甲乙丙丁")
 _COMMON = (
     "王李张刘陈杨黄赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁沈姚卢姜崔钟谭陆汪范廖贾夏韦付"
@@ -72,7 +88,7 @@ _DRAWN = "文清明远安平思齐子衡景行若水云起知言望舒怀瑾承�
 
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Names behind a role, before what only people do, and wherever they come again in the same text."""
-    found = {(place.start, place.end): place for place in (*_behind_roles(text), *_before_deeds(text), *_foreign(text))}
+    found = {(place.start, place.end): place for place in (*_foreign(text), *_before_deeds(text), *_behind_roles(text))}
     yield from found.values()
 
 
@@ -87,10 +103,16 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 def _behind_roles(text: Text) -> Iterator[Find]:
     for start, end in text.places("name_role"):
-        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows):
+        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
             continue
         gap = _BEHIND_ROLE.match(text.folded, end)
         assert gap is not None
+        if dotted := _DOTTED.match(text.folded, gap.end()):
+            name = _without_deed(dotted[0])
+            yield Find("name", gap.end(), gap.end() + len(name), name)
+            joined = _AND.match(text.folded, gap.end() + len(name))
+            if joined and (other := _name_at(text, joined.end(), explicit=False, listed=True)):
+                yield other
         if latin := _LATIN.match(text.folded, gap.end()):
             yield Find("name", latin.start(), latin.end(), latin[0])
         explicit = _EXPLICIT.search(gap[0]) is not None
@@ -105,20 +127,23 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     """The name that begins here, or None."""
     ahead, breaks = _closed_up(text.folded[start : start + 12])
     surname = surname_of(ahead)
-    if not surname or ahead[surname : surname + 1] == "某" or (ahead[:2] in LIKE_NAMES and surname == 1):
+    if not surname or ahead[surname : surname + 1] == "某":
+        return None
+    like_word = surname == 1 and ahead[:2] in LIKE_NAMES
+    if like_word and not (ahead[2:3] in GIVEN and (not _is_han(ahead[3:4]) or _ends_name(ahead, 3)) and not plain):
         return None
     if _TITLE.match(ahead, surname):
         return None
     length = _length(ahead, surname)
-    if not length:
+    if not length or _PLACE.match(ahead, surname + 1):
         return None
     given = ahead[surname:length]
     usual = sum(char in GIVEN for char in given)
     ends = not _is_han(ahead[length : length + 1])
-    if listed and not (ends or ahead[length] in BEHIND_NAMES):
+    if listed and usual < len(given):
         return None
-    sure = usual == len(given) or (explicit and (usual > 0 or ends))
-    if not sure and not (explicit or (ends and not plain)):
+    sure = not like_word and (usual == len(given) or (explicit and (usual > 0 or ends)))
+    if not sure and not (explicit or like_word or (ends and not plain)):
         return None
     if surname == 1 and not explicit and not ends and length == 2 and ahead[length] not in BEHIND_NAMES:
         sure = sure and not plain
@@ -145,13 +170,19 @@ def _closed_up(ahead: str) -> tuple[str, list[int]]:
 def _length(ahead: str, surname: int) -> int:
     """Characters of the name, surname and all; 0 if none follows the surname."""
     first, second, third = (ahead[surname + place : surname + place + 1] for place in range(3))
-    if not _is_han(first) or first in BEHIND_NAMES:
+    if not _is_han(first) or _ends_name(ahead, surname):
         return 0
-    if not _is_han(second) or second in BEHIND_NAMES or second == "和":
+    if not _is_han(second) or _ends_name(ahead, surname + 1) or second == "和":
         return surname + 1
-    if not _is_han(third) or third in BEHIND_NAMES or third == "和":
-        return surname + 2 if second in GIVEN or not _is_han(third) else surname + 1
-    return surname + 2 if second in GIVEN else surname + 1
+    if second in GIVEN or (not _is_han(third) or _ends_name(ahead, surname + 2)):
+        return surname + 2
+    return surname + 1
+
+
+def _ends_name(ahead: str, place: int) -> bool:
+    """Whether a character ends the name before it; others only in a word of two, and are part of a name elsewhere."""
+    char = ahead[place : place + 1]
+    return (char in BEHIND_NAMES and char not in GIVEN) or ahead[place : place + 2] in WORDS_BEHIND
 
 
 def _before_deeds(text: Text) -> Iterator[Find]:
@@ -200,6 +231,11 @@ def _without_deed(name: str) -> str:
     last = max(name.rfind(dot) for dot in "·•・") + 1
     ends = (place for place in range(last + 2, len(name)) if name[place] in BEHIND_NAMES)
     return name[: next(ends, len(name))]
+
+
+def _dot_in(folded: str, place: int) -> bool:
+    """Whether a name with a dot may begin here."""
+    return any(dot in folded[place : place + 8] for dot in "·•・")
 
 
 def _is_han(char: str) -> bool:

@@ -63,12 +63,13 @@ class Interval:
 
     def add(self, element: Element) -> None:
         """Count an edge; one without traffic has nothing else to add."""
-        self.edges += 1
         seconds = positive(element, "sampledSeconds")
         if not seconds or "speed" not in element.attributes:
+            self.edges += 1
             return
         speed, left, waiting = positive(element, "speed"), count(element, "left"), positive(element, "waitingTime")
         edge = Edge(text(element, "id"), seconds, speed, left, waiting, element.line)
+        self.edges += 1
         self.driven += 1
         self.seconds += seconds
         self.distance += speed * seconds

@@ -74,7 +74,7 @@ class Network:
             edge, self._edge = self._edge, None
             if not self._lanes:
                 raise Refused("sumo_edge_without_lanes", edge=text(edge, "id"))
-            length, speed = self._lanes[0]
+            name, (length, speed) = text(edge, "id"), self._lanes[0]
             self._edges += 1
             self._lane_count += len(self._lanes)
             self._length += length
@@ -82,7 +82,6 @@ class Network:
             self._speeds[max(lane_speed for _, lane_speed in self._lanes)] += 1
             begin, end = edge.attributes.get("from", ""), edge.attributes.get("to", "")
             if length and speed and begin and end:
-                name = text(edge, "id")
                 self._sample.add(name, _Edge(name, text(edge, "from"), text(edge, "to"), len(self._lanes), length, speed, edge.line))
         return ()
 
@@ -101,11 +100,11 @@ class Network:
         if kind == "internal":
             return
         kind = "traffic_light" if kind.startswith("traffic_light") else kind
+        name = text(element, "id")
         self._kinds[kind] += 1
         lanes = element.attributes.get("incLanes", "").split()
         incoming = [lane for lane in lanes if not lane.startswith(":")]
         if kind == "traffic_light" and 0 < len(incoming) <= MOST_LANES:
-            name = text(element, "id")
             self._signals.add(name, (name, incoming, element.line))
 
     def _description(self) -> Conversation:
@@ -135,7 +134,7 @@ class Network:
             left, low, right, high = self._bounds
             answer.append(f"范围约 {figures.metres(right - left)} × {figures.metres(high - low)}。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _crossing(self, edge: _Edge) -> Conversation:
         shown = (

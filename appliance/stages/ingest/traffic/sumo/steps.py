@@ -119,7 +119,7 @@ class Steps:
         if self._driven is not None and self._running:
             answer.append(f"按车辆数加权的平均速度为 {figures.kilometres_per_hour(self._driven / self._running)}。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _table(self, steps: list[Step], place: int) -> Conversation:
         lines = ["| 时刻/s | 在网/辆 | 停驶/辆 | 平均速度/(m/s) |", "| --- | --- | --- | --- |"]

@@ -62,6 +62,7 @@ class Trips:
         if figure(element, "arrival") < 0:
             self._under_way += 1
             return
+        vehicle = text(element, "id")
         values = {name: positive(element, name) for name in SUMS if name in NEEDED or name in element.attributes}
         self._arrived += 1
         for name, value in values.items():
@@ -71,9 +72,8 @@ class Trips:
             self._durations[values["duration"]] += 1
             if len(self._durations) > MOST_DURATIONS:
                 self._durations = None
-        name = text(element, "id")
         if values["duration"]:
-            self._sample.add(name, _Trip(name, values, element.line))
+            self._sample.add(vehicle, _Trip(vehicle, values, element.line))
 
     def end(self, _element: Element) -> Made:
         """Nothing is made before the last trip is known."""
@@ -117,7 +117,7 @@ class Trips:
             share = Decimal(self._under_way) / (self._under_way + count)
             answer.append(f"另有 {self._under_way} 辆车在仿真结束时未到达，占 {figures.percent(share)}，平均值不含这些车辆。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _percentile(self, durations: Counter[Decimal], share: Decimal) -> Decimal:
         """The smallest duration that at least this share of the trips does not exceed (nearest rank)."""

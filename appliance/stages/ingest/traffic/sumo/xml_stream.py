@@ -13,7 +13,7 @@ from xml.parsers import expat
 from appliance.domain.errors import ApplianceError
 
 DEEPEST = 32
-LONGEST_TOKEN = 16 << 20
+LONGEST_TOKEN = 4 << 20
 """Bytes between two events of the parser: the shape of the largest junction is far shorter."""
 FEED = 1 << 16
 """Bytes that the parser is given at once."""

@@ -1,4 +1,4 @@
-"""Importers whose rows are recognised by the headings of a table: what they share."""
+"""What importers share that know a table of the police by its headings; the rows are made in ``traffic``."""
 
 from __future__ import annotations
 
