@@ -111,7 +111,11 @@ class Source:
         return self._chance.choice(("E", "G", "EA", "C", "H")) + self._digits(8)
 
     def _vin(self) -> str:
-        drawn = "L" + "".join(self._chance.choice(_LETTERS) for _ in range(3)) + "".join(self._chance.choice(_LETTERS + "0123456789") for _ in range(9))
+        drawn = (
+            "L"
+            + "".join(self._chance.choice(_LETTERS) for _ in range(3))
+            + "".join(self._chance.choice(_LETTERS + "0123456789") for _ in range(9))
+        )
         number = drawn + self._digits(4)
         return number[:8] + vin.check_digit(number) + number[9:]
 
@@ -252,7 +256,9 @@ SPELLINGS: dict[str, Spell] = {
     "confused_third": _confused({"0": "D", "9": "g", "6": "b", "1": "i"}),
     "direction": lambda value, _chance: f"\u202a{value[:5]}\u2060{value[5:]}\u202c",
     "newline": lambda value, _chance: f"{value[:7]}\n{value[7:]}",
-    "mixed_script": lambda value, _chance: "".join(_CHINESE.get(char, char) if place % 4 == 0 else char for place, char in enumerate(value)),
+    "mixed_script": lambda value, _chance: "".join(
+        _CHINESE.get(char, char) if place % 4 == 0 else char for place, char in enumerate(value)
+    ),
     "hidden": lambda value, _chance: "\u200b".join((value[:4], value[4:9], value[9:])),
 }
 """The same number in other shapes. Each half names those it uses."""
