@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
-from appliance.stages.redact.chinese_names import BEHIND_NAMES, COMPOUND_SURNAMES, GIVEN, LIKE_NAMES, ROLES, SURNAMES, WORDS_BEHIND, surname_of
+from appliance.stages.redact.chinese_names import (
+    BEHIND_NAMES,
+    COMPOUND_SURNAMES,
+    GIVEN,
+    LIKE_NAMES,
+    ROLES,
+    SURNAMES,
+    WORDS_BEHIND,
+    surname_of,
+)
 from appliance.stages.redact.drawing import Draw
 from appliance.stages.redact.finding import Find, Text
 from appliance.stages.redact.rules.plate import PROVINCES
@@ -48,7 +57,8 @@ _DEEDS = (
     *(opening + word for opening in "(（" for word in ("男", "女", " 男", " 女", *"系身驾当报司车伤死乘行联电手证0123456789")),
     *(comma + sex for comma in ("，", ",", "， ", ", ") for sex in "男女"),
     "驾驶", "驾车", "骑", "报警称", "报警说", "称其", "陈述称", "的电话", "的手机", "的身份证", "的驾驶证", "的车牌", "的住址", "的银行",
-    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证", "酒后",
+    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证",
+    "酒后",
     "醉酒", "签字", "到案", "自首", "逃逸", "所驾", "反映",
 )  # fmt: skip
 _AFTER = re.compile(
@@ -93,7 +103,7 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 
 def _behind_roles(text: Text) -> Iterator[Find]:
-    for start, end in text.places("name_role"):
+    for start, end in text.places("role"):
         if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
             continue
         gap = _BEHIND_ROLE.match(text.folded, end)
@@ -238,4 +248,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
-RULE = Rule("name", find, replace, {"name_role": ROLES, "name_deed": _DEEDS}, (1, 0))
+RULE = Rule("name", find, replace, {"role": ROLES, "name_deed": _DEEDS}, (1, 0))
