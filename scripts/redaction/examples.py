@@ -13,7 +13,7 @@ from typing import Any
 from appliance.stages.redact.rules import id_number, vin
 from appliance.stages.redact.rules.bank_card import luhn_fits
 
-HALVES = ("tuning", "tuning_more", "test")
+HALVES = ("tuning", "tuning_more", "tuning_third", "test")
 _GAP = re.compile(r"\{(\w+)\}")
 _NUMBERS = ("id", "mobile", "card", "file")
 KIND_OF = {
@@ -258,6 +258,14 @@ SPELLINGS: dict[str, Spell] = {
     "direction": lambda value, _chance: f"\u202a{value[:5]}\u2060{value[5:]}\u202c",
     "newline": lambda value, _chance: f"{value[:7]}\n{value[7:]}",
     "mixed_script": lambda value, _chance: "".join(char if place % 4 else _CHINESE.get(char, char) for place, char in enumerate(value)),
+    "slashless_dots": _grouped("．", (4, 3, 4)),
+    "two_groups": _grouped("-", (7, 4, 7)),
+    "wide_chinese": lambda value, _chance: " ".join(_CHINESE.get(char, char) for char in value),
+    "confused_fourth": _confused({"0": "Q", "1": "|", "8": "B", "2": "z"} | {"1": "l"}),
+    "isolate": lambda value, _chance: f"\u2067{value[:3]}\u200c{value[3:]}\u2069",
+    "tabs": _grouped("\t", (3, 4, 4)),
+    "mathematical": lambda value, _chance: "".join(chr(0x1D7CE + int(char)) if char.isdigit() else char for char in value),
+    "half_chinese": lambda value, _chance: "".join(_CHINESE.get(char, char) for char in value[:4]) + value[4:],
     "hidden": lambda value, _chance: "\u200b".join((value[:4], value[4:9], value[9:])),
 }
 """The same number in other shapes. Each half names those it uses."""

@@ -88,13 +88,13 @@ def _of_run(folded: str, start: int, end: int) -> Iterator[Number]:
             length += len(pieces[last].digits)
             if length > _LONGEST:
                 break
-            if length in LENGTHS and length == last - first + 1 and _is_among_singles(folded, pieces, first, last):
+            if length in LENGTHS and length == last - first + 1 and _is_among_singles(folded, pieces, last):
                 continue
             if length in LENGTHS and (number := _joined(folded, pieces, first, last)) is not None:
                 yield number
 
 
-def _is_among_singles(folded: str, pieces: list[_Piece], first: int, last: int) -> bool:
+def _is_among_singles(folded: str, pieces: list[_Piece], last: int) -> bool:
     """Whether single digits are followed by more of them: a part of something longer, such as a row of a table."""
     behind = last + 1 < len(pieces) and len(pieces[last + 1].digits) == 1
     return behind and "\n" not in folded[pieces[last].end : pieces[last + 1].start] and pieces[last + 1].digits != "X"

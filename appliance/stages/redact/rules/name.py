@@ -27,8 +27,10 @@ from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.spelling import HIDDEN
 
 _GAP = rf"[\s:：=\"'“”‘’「『【\[(（|，,、是为系叫{HIDDEN}]"
-_LABEL = r"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{1,2}|[(（][^()（）\n]{1,6}[)）])?"
+_LABEL = r"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{1,2})?"
 _BEHIND_ROLE = re.compile(rf"{_LABEL}{_GAP}{{0,6}}")
+_BEHIND_NOTE = re.compile(rf"[(（][^()（）\n]{{1,6}}[)）]{_GAP}{{0,6}}")
+"""当事人（甲方）张伟."""
 _PLAIN_ROLE = frozenset(
     [
         "对方",
@@ -118,6 +120,8 @@ def _behind_roles(text: Text) -> Iterator[Find]:
             yield Find("name", latin.start(), latin.end(), latin[0])
         explicit = _EXPLICIT.search(gap[0]) is not None
         place = _name_at(text, gap.end(), explicit, plain=text.folded[start : gap.end()] in _PLAIN_ROLE)
+        if place is None and (note := _BEHIND_NOTE.match(text.folded, end)):
+            place = _name_at(text, note.end(), explicit)
         while place is not None:
             yield place
             joined = _AND.match(text.folded, place.end)
@@ -144,7 +148,7 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     if listed and usual < len(given):
         return None
     sure = not like_word and (usual == len(given) or (explicit and (usual > 0 or ends)))
-    if not sure and not (explicit or like_word or (ends and not plain)):
+    if not sure and not (explicit or like_word or (not plain and (ends or (ahead[0] in _COMMON and _ends_name(ahead, length))))):
         return None
     if surname == 1 and not explicit and not ends and length == 2 and ahead[length] not in BEHIND_NAMES:
         sure = sure and not plain
