@@ -13,7 +13,7 @@ from typing import Any
 from appliance.stages.redact.rules import id_number, vin
 from appliance.stages.redact.rules.bank_card import luhn_fits
 
-HALVES = ("tuning", "tuning_more", "tuning_third", "test")
+HALVES = ("tuning", "tuning_more", "tuning_third", "tuning_fourth", "test")
 _GAP = re.compile(r"\{(\w+)\}")
 _NUMBERS = ("id", "mobile", "card", "file")
 KIND_OF = {
