@@ -148,7 +148,7 @@ class Source:
     def _name(self) -> str:
         if self._chance.random() < 0.03:
             return str(self._chance.choice(self.told["dotted"]))
-        return self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"])
+        return str(self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"]))
 
     def _address(self) -> str:
         return _GAP.sub(lambda gap: str(getattr(self, f"_{gap[1]}")()), self._chance.choice(self.told["houses"]))
