@@ -7,25 +7,32 @@ from typing import Any
 
 import click
 
-from appliance.cli.describing import ProgressBar, show_description
+from appliance.cli.describing import ProgressBar, rejection, show_description
+from appliance.cli.exporting import print_export
+from appliance.cli.grouping import groups, mix
 from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import detach_option, json_option, recipe_options
-from appliance.cli.output import moment, narrate, print_facts, print_json, print_json_lines, print_line, print_table
+from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.previewing import show_rows, show_tokens
 from appliance.cli.redacting import redact, review
 from appliance.cli.starting import as_object, dataset_facts, follow_and_show
 from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.quality import quality_card
+from appliance.services.exporting import write_rejected, write_rows
 from appliance.services.recipes import compose_recipe
-from appliance.texts.foreign import printable
+from appliance.services.row_forms import FORMS
 from appliance.texts.speech import human_bytes, say
 
 
 @click.group("datasets", help=told("datasets"))
 def command() -> None:
     """The noun."""
+
+
+command.add_command(groups)
+command.add_command(mix)
 
 
 @command.command("import", help=told("datasets import"))
@@ -86,7 +93,7 @@ def show(dataset: str, rejected: bool, base: str | None, as_json: bool) -> None:
             return
         show_description(found, description)
         click.echo()
-    lines = [_rejection(entry) for entry in listing]
+    lines = [rejection(entry) for entry in listing]
     if lines:
         narrate(f"{label('rejected_rows')}:")
         for line in lines:
@@ -122,16 +129,24 @@ def preview(dataset: str, limit: int, skip: int, row: int | None, tokens: bool, 
 @command.command("clean", help=told("datasets clean"))
 @click.argument("dataset")
 @click.option("--name", help=told("option.name"))
+@click.option("--base", metavar="MODEL", help=told("option.counting_base"))
 @recipe_options
 @detach_option
 @json_option
 def clean(
-    dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
+    dataset: str,
+    name: str | None,
+    base: str | None,
+    preset: str | None,
+    recipe_file: Path | None,
+    assignments: tuple[str, ...],
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Clean a dataset into a new one."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
 
 
 command.add_command(redact)
@@ -147,7 +162,7 @@ command.add_command(review)
 def split(
     dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
 ) -> None:
-    """Divide a dataset into two."""
+    """Divide a dataset into two or three."""
     recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
     follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.split), as_json, detach)
@@ -155,15 +170,23 @@ def split(
 
 @command.command("export", help=told("datasets export"))
 @click.argument("dataset")
-@click.argument("target", type=click.Path(path_type=Path), required=False)
-def export(dataset: str, target: Path | None) -> None:
-    """Rows as JSON lines, into a file or to standard output."""
-    workbench = open_workbench()
+@click.argument("target", type=click.Path(path_type=Path), required=False, metavar="[FILE]")
+@click.option("--format", "form", default="chat", show_default=True, metavar="|".join(FORMS), help=told("option.export_format"))
+@click.option("--rejected", is_flag=True, help=told("option.export_rejected"))
+@json_option
+def export(dataset: str, target: Path | None, form: str, rejected: bool, as_json: bool) -> None:
+    """Rows for another program, into a new file or to standard output."""
+    datasets = open_workbench().datasets
     if target is None:
-        print_json_lines(workbench.datasets.rows(dataset))
+        print_export(datasets, dataset, form, rejected)
         return
-    found = workbench.datasets.copy_rows(dataset, target)
-    narrate(say("notices", "rows_written", count=found.counts["rows"], path=str(target)))
+    written = (write_rejected if rejected else write_rows)(datasets, dataset, target, form)
+    if as_json:
+        print_json(written)
+        return
+    narrate(say("notices", "rows_written", count=written.counts["written"], path=str(target)))
+    if written.left_out:
+        narrate(say("notices", "rows_not_carried", count=written.counts["left_out"], form=form, path=written.left_out))
 
 
 @command.command("remove", help=told("datasets remove"))
@@ -182,10 +205,3 @@ def _column(assignment: str) -> tuple[str, str]:
     if not (equals and field and column):
         raise ApplianceError("column_malformed", ExitCode.USAGE, assignment=assignment[:80])
     return field.strip(), column
-
-
-def _rejection(entry: dict[str, object]) -> str:
-    parameters = entry.get("parameters") or {}
-    assert isinstance(parameters, dict)
-    reason = say("problems", str(entry["reason"]), **parameters)
-    return f"{label('line')} {entry.get('line', '?')}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"

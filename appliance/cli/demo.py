@@ -8,6 +8,7 @@ from appliance.cli.answering import LIKELIEST, print_answer
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import json_option
 from appliance.cli.output import narrate, print_facts, print_json, print_table
+from appliance.cli.sparkline import sparkline
 from appliance.cli.starting import as_object
 from appliance.cli.watching import watch
 from appliance.cli.wording import label, told
@@ -16,8 +17,6 @@ from appliance.domain.run import Run
 from appliance.services.chat import open_chat
 from appliance.services.demo import DemoReport, demo_question, demo_report, start_demo
 from appliance.texts.speech import human_bytes, human_duration, say
-
-_BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 @click.command("demo", help=told("demo"))
@@ -57,18 +56,6 @@ def _show(report: DemoReport) -> None:
     print_facts(shown)
     click.echo()
     print_table(("stage", "duration"), [(say("stages", title), human_duration(seconds)) for title, seconds in report.seconds.items()])
-
-
-def sparkline(values: list[float], width: int = 40) -> str:
-    """A curve in one line of blocks, with its first and last value."""
-    if not values:
-        return ""
-    step = max(1, len(values) // width)
-    thinned = [sum(values[at : at + step]) / len(values[at : at + step]) for at in range(0, len(values), step)]
-    low, high = min(thinned), max(thinned)
-    span = (high - low) or 1.0
-    blocks = "".join(_BLOCKS[round((value - low) / span * (len(_BLOCKS) - 1))] for value in thinned)
-    return f"{values[0]:.2f} {blocks} {values[-1]:.2f}"
 
 
 def _as_object(report: DemoReport, run: Run, question: str, answer: str) -> dict[str, object]:

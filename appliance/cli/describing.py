@@ -14,6 +14,7 @@ from appliance.domain.dataset import Dataset
 from appliance.domain.description import Classes, Description
 from appliance.domain.event import Event, Progress, Started
 from appliance.domain.quality import Grade, quality_card
+from appliance.texts.foreign import printable
 from appliance.texts.speech import say
 
 _BAR = 40
@@ -98,7 +99,7 @@ def _show_privacy(facts: Mapping[str, Any]) -> None:
     print_line(label("privacy_passed" if report.get("passed") else "privacy_failed"))
     kinds = {kind: entry for kind, entry in report.get("kinds", {}).items() if isinstance(entry, dict)}
     rows = [
-        (say("labels", f"kind_of_data_{kind}"), *(f"{entry.get(count, 0):,}" for count in ("found", "open", "left")), _examples(entry))
+        (say("kinds", kind), *(f"{entry.get(count, 0):,}" for count in ("found", "open", "left")), _examples(entry))
         for kind, entry in kinds.items()
     ]
     if rows:
@@ -126,3 +127,11 @@ def _shares(counts: Mapping[Any, int], rows: int, prefix: str = "") -> str:
 def _bar(count: int, most: int) -> str:
     """At least a thin sign for whatever is there at all."""
     return "█" * round(_BAR * count / most) or ("▏" if count else "") if most else ""
+
+
+def rejection(entry: Mapping[str, Any]) -> str:
+    """One row that was not accepted: where, why, and how it begins."""
+    reason = say("problems", str(entry["reason"]), **(entry.get("parameters") or {}))
+    # A sheet, a page or a file of an archive is not told by a number alone.
+    place = f" ({printable(str(entry['source']))})" if entry.get("source") else ""
+    return f"{label('line')} {entry.get('line', '?')}{place}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import click
-
-from appliance.cli.output import print_facts, print_json, printable
+from appliance.cli.output import print_facts, print_json, print_line
 from appliance.cli.wording import label
 from appliance.domain.look import Look
+from appliance.texts.foreign import printable
 from appliance.texts.speech import human_bytes, say
 
 LONGEST = 200
@@ -31,13 +30,14 @@ def show_look(look: Look, as_json: bool) -> None:
         facts["headings"] = f"{before}{headings.table + ': ' if headings.table else ''}{', '.join(filter(None, headings.names))}"
     print_facts(facts)
     for row in look.rows:
-        click.echo(f"── {printable(row.get('source', ''))}")
+        print_line(f"── {printable(row.get('source', ''))}")
         for message in row.get("messages", ()):
-            click.echo(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
+            print_line(f"{label('role_' + message['role'])}: {_shown(message['content'])}")
         if "text" in row:
-            click.echo(_shown(row["text"]))
-    for row in look.rejected:
-        click.echo(f"── {label('line')} {row.line}: {say('problems', row.reason, **row.parameters)}  {printable(row.excerpt)[:80]}")
+            print_line(_shown(row["text"]))
+    for refused in look.rejected:
+        place = refused.source or f"{label('line')} {refused.line}"
+        print_line(f"── {place}: {say('problems', refused.reason, **refused.parameters)}  {printable(refused.excerpt)[:80]}")
 
 
 def _shown(text: str) -> str:

@@ -67,10 +67,12 @@ def show(model: str, as_json: bool) -> None:
 
 @command.command("lineage", help=told("models lineage"))
 @click.argument("model")
+@click.option("--dependants", is_flag=True, help=told("option.dependants"))
 @json_option
-def lineage(model: str, as_json: bool) -> None:
-    """What a model was made from, as a tree."""
-    tree = open_workbench().models.lineage(model)
+def lineage(model: str, dependants: bool, as_json: bool) -> None:
+    """What a model was made from, or what was made from it, as a tree."""
+    models = open_workbench().models
+    tree = models.dependants(model) if dependants else models.lineage(model)
     if as_json:
         print_json(tree)
         return
@@ -102,8 +104,9 @@ def _branches(node: dict[str, Any], lead: str, joint: str) -> list[str]:
     role = f"{label('role_' + node['role'])}: " if node["role"] else ""
     lines = [f"{lead}{joint}{role}{node['name']} ({label('kind_' + node['kind'])})"]
     below = lead + {"": "", "├── ": "│   ", "└── ": "    "}[joint]
-    for index, parent in enumerate(node["parents"]):
-        lines += _branches(parent, below, "└── " if index == len(node["parents"]) - 1 else "├── ")
+    others = node["parents"] if "parents" in node else node["children"]
+    for index, other in enumerate(others):
+        lines += _branches(other, below, "└── " if index == len(others) - 1 else "├── ")
     return lines
 
 

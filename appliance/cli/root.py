@@ -22,6 +22,7 @@ COMMANDS = {
     "chat": "appliance.cli.chat",
     "serve": "appliance.cli.serve",
     "runs": "appliance.cli.runs",
+    "media": "appliance.cli.media",
 }
 
 

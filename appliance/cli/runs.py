@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import msgspec
 from appliance.cli.opening import open_workbench
 from appliance.cli.options import json_option
 from appliance.cli.output import failure_sentence, moment, narrate, print_facts, print_json, print_json_lines, print_table
+from appliance.cli.sparkline import sparkline
 from appliance.cli.starting import follow_and_show
 from appliance.cli.watching import raise_if_unwell, stage_name, watch
 from appliance.cli.wording import label, told
@@ -17,6 +19,8 @@ from appliance.domain.run import Run
 from appliance.services.workbench import Workbench
 from appliance.texts.foreign import printable_lines
 from appliance.texts.speech import human_bytes, human_duration, say
+
+_DRAWN = ("loss", "validation_loss", "general_loss", "tokens_per_second")
 
 
 @click.group("runs", help=told("runs"))
@@ -45,8 +49,9 @@ def show(run: str, as_json: bool) -> None:
     """One run: its stages, and why it failed if it did."""
     workbench = open_workbench()
     found = workbench.runs.get(run)
+    curves = workbench.runs.curves(found.id)
     if as_json:
-        print_json(_as_object(workbench, found))
+        print_json({**_as_object(workbench, found), "curves": curves})
         return
     print_facts({"run": found.name, "id": found.id, "state": label(f"state_{found.state}"), "created": moment(found.created)})
     rows = [
@@ -54,6 +59,10 @@ def show(run: str, as_json: bool) -> None:
         for stage in workbench.runs.stages(found.id)
     ]
     print_table(("stage", "state", "duration", "memory"), rows)
+    drawn = {curve.name: sparkline([value for _, value in curve.points if isfinite(value)]) for curve in curves if curve.name in _DRAWN}
+    if drawn:
+        click.echo()
+        print_facts(drawn)
     if found.failure:
         click.echo(printable_lines(f"{label('error')}: {failure_sentence(found.failure)}"))
 

@@ -13,6 +13,8 @@ class Document(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     source: str = ""
     """Where the row came from, as ``file:line``."""
+    labels: dict[str, str] = {}
+    """What is known about the text besides what it says, such as its class: name → value. No part of its identity."""
 
     def content_hash(self) -> bytes:
         """16 bytes that depend on the text alone."""

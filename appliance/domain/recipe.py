@@ -26,14 +26,40 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class CleaningRecipe(Section, frozen=True, kw_only=True):
     """Which rows are worth learning from."""
 
+    markup: bool = True
+    """HTML tags, comments, scripts and entities become the text that a reader would see."""
+    invisible: bool = True
+    """Control characters, terminal escape sequences, zero-width characters and marks of direction go."""
     normalise: bool = True
-    """Full-width letters and digits to half width, Unicode NFC, control and zero-width characters out, whitespace tidied."""
-    exact_duplicates: bool = True
-    """Keep the first of rows that are equal after normalisation."""
+    """Full-width letters and digits to half width, Unicode NFC, whitespace tidied."""
+    boilerplate: bool = True
+    """Lines that are advertisement or the furniture of a page go: 扫码关注, 责任编辑, 版权所有, All rights reserved …"""
     min_answer_chars: Annotated[int, Meta(ge=0, le=10_000)] = 1
     """Shortest answer in characters."""
     max_chars: Annotated[int, Meta(ge=16, le=10_000_000)] = 32_768
-    """Longest row in characters, all turns together."""
+    """Longest conversation in characters, all turns together; documents may have any length."""
+    min_tokens: Annotated[int, Meta(ge=0, le=131_072)] = 0
+    """Shortest row in tokens of a base that is named; 0 for no limit."""
+    max_tokens: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    """Longest row in tokens of a base that is named; 0 for no limit."""
+    min_chinese_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of Chinese characters among a row's letters."""
+    min_english_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.0
+    """Smallest share of Latin letters among a row's letters."""
+    max_other_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
+    """Largest share of letters that are neither Chinese nor Latin."""
+    max_repeated_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.7
+    """Largest share of a text that only says again what it has said; 1 for no limit."""
+    max_symbol_share: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.7
+    """Largest share of characters that are neither letters nor digits; 1 for no limit."""
+    exact_duplicates: bool = True
+    """Keep the first of rows that are equal after normalisation."""
+    near_duplicates: Literal["off", "list", "keep_first", "keep_longest"] = "off"
+    """What happens to rows that say nearly the same: nothing, they are counted, or one of each group is kept."""
+    similarity: Annotated[float, Meta(ge=0.3, le=1.0)] = 0.8
+    """Jaccard similarity of character 5-grams from which rows are near-duplicates."""
+    contradictions: Literal["off", "list", "keep_first", "drop_all"] = "list"
+    """What happens to rows that answer the same question differently."""
 
 
 PRIVATE_KINDS = (
@@ -67,8 +93,35 @@ class SplitRecipe(Section, frozen=True, kw_only=True):
 
     validation_share: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.1
     """Share of rows held back for validation."""
+    test_share: Annotated[float, Meta(ge=0.0, le=0.4)] = 0.0
+    """Share of rows held back for a test that nothing is chosen by; 0 for none."""
+    near_duplicates: bool = True
+    """Rows that say nearly the same stay on one side."""
+    similarity: Annotated[float, Meta(ge=0.3, le=1.0)] = 0.8
+    """Jaccard similarity of character 5-grams from which rows are near-duplicates."""
+    stratify_by: Annotated[str, Meta(pattern=r"^[\w.-]{0,64}$")] = ""
+    """A label of the rows; each of its classes is divided by the same shares."""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 17
     """Another number divides the same rows another way."""
+
+
+class MixRecipe(Section, frozen=True, kw_only=True):
+    """How datasets are mixed into one."""
+
+    general_share: Annotated[float, Meta(ge=0.0, le=0.9)] = 0.2
+    """Share of general rows, where nobody says another."""
+    repeat: bool = True
+    """A dataset with too few rows for its share is used several times; otherwise the result has fewer rows."""
+    rows: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    """Rows of the result; 0: as many as use every row of the first dataset once."""
+    balance_by: Annotated[str, Meta(pattern=r"^[\w.-]{0,64}$")] = ""
+    """A label of the rows; rows of its rare classes are used several times."""
+    balance: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    """How many rows a rare class gets, as a share of those of the largest class."""
+    max_repeats: Annotated[int, Meta(ge=1, le=100)] = 5
+    """How often a row of a rare class is used at most."""
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 17
+    """Another number chooses other rows and another order."""
 
 
 class TrainingRecipe(Section, frozen=True, kw_only=True):
@@ -122,6 +175,8 @@ class TrainingRecipe(Section, frozen=True, kw_only=True):
     """Which blocks recompute their activations instead of keeping them; ``auto``: as few as the memory allows."""
     checkpoint_every: Annotated[int, Meta(ge=2, le=64)] = 2
     """With ``every_n``: one block in so many recomputes."""
+    arithmetic: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers that activations and products are in; ``auto``: bfloat16 where the device is quicker with it."""
     eval_steps: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Steps between validations; 0 means once per epoch."""
     save_steps: Annotated[int, Meta(ge=1, le=1_000_000)] = 50
@@ -136,6 +191,8 @@ class TrainingRecipe(Section, frozen=True, kw_only=True):
     """Nats by which a validation loss has to be lower to count as an improvement."""
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 17
     """Order of rows, dropout and the first LoRA weights."""
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Processes that train together, each on a GPU of its own."""
 
 
 GgufType = Literal["q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16", "bf16"]
@@ -175,6 +232,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cleaning: CleaningRecipe = CleaningRecipe()
     redaction: RedactionRecipe = RedactionRecipe()
     split: SplitRecipe = SplitRecipe()
+    mix: MixRecipe = MixRecipe()
     training: TrainingRecipe = TrainingRecipe()
     export: ExportRecipe = ExportRecipe()
 
@@ -311,6 +369,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "cleaning": CleaningRecipe,
     "redaction": RedactionRecipe,
     "split": SplitRecipe,
+    "mix": MixRecipe,
     "training": TrainingRecipe,
     "export": ExportRecipe,
 }

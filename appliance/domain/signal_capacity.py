@@ -140,4 +140,3 @@ def _divided(room: float, ratios: list[float], shortest: list[int], shift: float
         greens[place] += 1
     greens[order[0]] += room - math.fsum(greens)
     return greens
-

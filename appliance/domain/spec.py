@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
 from appliance.domain.redaction import Decision
 
 
@@ -39,7 +39,7 @@ class IngestSpec(Spec, frozen=True, kw_only=True):
     format: str = "auto"
     """Name of an importer, or ``auto`` to recognise it by content."""
     columns: dict[str, str] = {}
-    """For tables: our field (``instruction``, ``input``, ``output``, ``system``) → the file's column."""
+    """For tables: our field (``instruction``, ``output`` …, or one of the police's own records) → the file's column."""
     encoding: str = "auto"
 
 
@@ -55,14 +55,26 @@ class LookSpec(Spec, frozen=True, kw_only=True):
 
 
 class CleanSpec(Spec, frozen=True, kw_only=True):
-    """Normalise rows and drop duplicates and rows of a length nobody can use."""
+    """Tidy rows and drop those that nobody should learn from."""
 
     rows: str
     """The parent's ``rows.jsonl``."""
     output: str
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty for none."""
     recipe: CleaningRecipe = CleaningRecipe()
     recheck_redaction: bool = False
     """Look for personal data in rows that were changed: the parent had none."""
+
+
+class GroupSpec(Spec, frozen=True, kw_only=True):
+    """List rows that belong together: near-duplicates, or contradicting answers to one question."""
+
+    rows: str
+    output: str
+    """The groups, one JSON object per line."""
+    kind: Literal["near_duplicates", "contradictions"] = "near_duplicates"
+    similarity: float = 0.8
 
 
 class RedactSpec(Spec, frozen=True, kw_only=True):
@@ -83,11 +95,12 @@ class RedactSpec(Spec, frozen=True, kw_only=True):
 
 
 class SplitSpec(Spec, frozen=True, kw_only=True):
-    """Divide rows into training and validation by their content hash."""
+    """Divide rows into training, validation and test by their content hash."""
 
     rows: str
     train_output: str
     validation_output: str
+    test_output: str = ""
     recipe: SplitRecipe = SplitRecipe()
 
 
@@ -113,6 +126,17 @@ class MixedRows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Path of its ``rows.jsonl``."""
     share: float
     """Of all rows that an epoch sees, between 0 and 1."""
+
+
+class MixSpec(Spec, frozen=True, kw_only=True):
+    """Make one dataset of several."""
+
+    parts: tuple[MixedRows, ...]
+    """Their shares are those of all rows of the result and come to 1."""
+    output: str
+    base: str = ""
+    """Folder of the base whose tokens are counted; empty for none."""
+    recipe: MixRecipe = MixRecipe()
 
 
 class TrainSpec(Spec, frozen=True, kw_only=True):

@@ -26,6 +26,20 @@ def require_space(place: Path, needed: int) -> None:
 
 
 @contextmanager
+def kept_free(place: Path, size: int) -> Iterator[None]:
+    """Occupy ``size`` bytes at ``place`` as long as the block lasts: that much is free after it, however full the disk is by then."""
+    try:
+        with place.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError:
+        place.unlink(missing_ok=True)  # there is not even room for this; the work itself will say so
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@contextmanager
 def disk_full_named(place: Path) -> Iterator[None]:
     """Turn "no space left" and "quota exceeded", in whatever a library makes of them, into ``disk_full`` with the place written to."""
     try:

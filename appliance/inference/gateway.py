@@ -21,9 +21,14 @@ from types import FrameType
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.inference.runtime_folder import LONGEST_SOCKET_PATH, somebody_listens
 from appliance.inference.server import ServerSettings, running_server
+from appliance.processes.child import Child
+from appliance.processes.ending import Ending
+from appliance.processes.logs import trim_log
 from appliance.processes.stopping import Stopped
 
 ORDERS_TO_LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOG_LOOK = 60.0
+"""Seconds between two looks at the length of the log."""
 _LOOPBACK = "127.0.0.1"
 
 
@@ -65,7 +70,16 @@ def serve(
             if at_socket is not None and hidden is not None:
                 at_the_end.enter_context(_published_socket(hidden, at_socket.absolute(), 0o660 if group_may_use else 0o600))
             ready(Endpoint(at_socket, None if port is None else f"http://{_LOOPBACK}:{port}/v1"))
-            raise server.child.wait().error("server")
+            raise _end_of(server.child, log).error("server")
+
+
+def _end_of(child: Child, log: Path) -> Ending:
+    """Wait for it, and keep the log short meanwhile: a model may be served for years, and every request is logged."""
+    while True:
+        try:
+            return child.wait(LOG_LOOK)
+        except TimeoutError:
+            trim_log(log)
 
 
 def _require_free_place(path: Path) -> Path:

@@ -23,6 +23,7 @@ from appliance.inference.client import LOST_SERVER, Client
 from appliance.inference.runtime_folder import private_folder
 from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
+from appliance.processes.logs import trim_log
 
 READY_WITHIN = 600.0
 """Seconds; a 14 B model from a slow disk takes minutes."""
@@ -86,6 +87,7 @@ def running_server(
         command = [str(program), *_options(gguf, settings or ServerSettings())]
         command += ["--host", ",".join([str(socket), *also_at])]
         command += ["--port", str(port)] if port is not None else []
+        trim_log(log)
         child = spawn(command, log=log, env=_environment(), death_signal=signal.SIGKILL)
         with child, _cause_of_death_named(child):
             _wait_until_ready(child, socket, gguf, ready_within)

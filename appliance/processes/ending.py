@@ -124,11 +124,14 @@ def signal_name(number: int) -> str:
 
 
 def tail_of(log: Path, start: int = 0) -> str:
-    """The last lines that were written to ``log`` after byte ``start``; at most 20 lines and 8 KiB are read."""
+    """The last lines that were written to ``log`` after byte ``start``; at most 20 lines and 8 KiB are read.
+
+    A log that is shorter by now was cut since (see ``logs.py``), and its end is as good an answer as there is.
+    """
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - _TAIL_BYTES))
+            file.seek(max(start if start <= size else 0, size - _TAIL_BYTES))
             text = file.read(_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -21,11 +21,13 @@ import msgspec
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
 from appliance.domain.run import PlannedStage
+from appliance.files.space import kept_free
 from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
 from appliance.processes.lines import LineReader
 from appliance.processes.locks import HeldLock, try_lock, wait_for_lock
-from appliance.running.launch import LOCK_VARIABLE, PYTHON
+from appliance.running.launch import LOCK_VARIABLE
+from appliance.running.launching import ONLY_THIS_MACHINE, worker_command
 from appliance.running.offline import OFFLINE_SWITCHES
 from appliance.running.publishing import publish, sweep_unpublished
 from appliance.running.recording import StageStory
@@ -39,6 +41,9 @@ TICK = 0.25
 
 GRACE = 30.0
 """Seconds that a worker has to save after SIGTERM."""
+
+RESERVE = 1 << 20
+"""Bytes that are set aside while a worker works, so that the record of how it ended can be written on a disk that it has filled."""
 
 Outcome = Literal["done", "failed", "cancelled", "interrupted"]
 
@@ -110,12 +115,14 @@ class Conductor:
 
     def _run_worker(self, position: int, planned: PlannedStage, heavy_lock: HeldLock | None) -> tuple[Verdict, Ending | None]:
         record = StageStory(self._store, self._run_id, position)
-        try:
-            child = self._spawn(position, planned, heavy_lock)
-        except OSError as error:
-            return Verdict("failed", {"code": "worker_not_started", "parameters": {"reason": str(error)}, "exit_code": 1}), None
-        with child:
-            ending, leaving = self._follow(child, record)
+        with kept_free(self._home.run(self._run_id) / "reserve", RESERVE):
+            try:
+                child = self._spawn(position, planned, heavy_lock)
+            except OSError as error:
+                return Verdict("failed", {"code": "worker_not_started", "parameters": {"reason": str(error)}, "exit_code": 1}), None
+            with child:
+                ending, leaving = self._follow(child, record)
+        record.flush()
         if leaving and record.failure is None and ending.kind != "done":
             return Verdict(leaving), ending
         return self._judge(position, planned, record, ending), ending
@@ -169,10 +176,10 @@ class Conductor:
         spec_file = self._home.stage_spec(self._run_id, position, planned.stage)
         spec_file.write_bytes(msgspec.json.format(msgspec.json.encode(planned.spec), indent=2))
         return spawn(
-            [*PYTHON, "-m", WORKER, planned.stage, str(spec_file)],
+            worker_command(WORKER, planned.stage, planned.spec, spec_file),
             log=self._home.stage_log(self._run_id, position, planned.stage),
             stdout="pipe",
-            env={**os.environ, **OFFLINE_SWITCHES},
+            env={**os.environ, **OFFLINE_SWITCHES, **ONLY_THIS_MACHINE},
             # The machine is taken as long as the worker lives, also when this conductor is killed and the worker still saves.
             pass_fds=(heavy_lock.fileno(),) if heavy_lock else (),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 import msgspec
 
@@ -55,6 +56,7 @@ class StageStory:
             try:
                 self._store.events.append(self._run_id, self._position, self._unwritten)
             except ApplianceError as error:
-                print(error, file=sys.stderr)
+                with suppress(OSError):  # the log lies on the same disk
+                    print(error, file=sys.stderr)
             else:
                 self._unwritten = []

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from appliance.domain.errors import ApplianceError, ExitCode
-from appliance.domain.event import Event, Failed, Finished, Progress, Started, to_line
+from appliance.domain.event import Emit, Event, Failed, Finished, Progress, Started, to_line
 from appliance.processes import stopping
 from appliance.processes.locks import wait_for_lock
 from appliance.running.offline import go_offline
@@ -30,9 +30,6 @@ PROGRESS_INTERVAL = 0.25
 
 PREDECESSOR_LEAVES_WITHIN = 45.0
 """Seconds; a worker whose conductor was killed saves before it leaves, and two must not write the same checkpoints."""
-
-STOPPED = 143
-"""Exit status after SIGTERM, as a shell would report it."""
 
 
 class EventWriter:
@@ -71,26 +68,31 @@ def main(arguments: list[str]) -> int:
     go_offline()
     writer = EventWriter(take_standard_output())
     stopping.install()
+    is_first = os.environ.get("RANK", "0") == "0"  # of several that train together: the others come with it and tell their failures only
     try:
         deadline = time.monotonic() + PREDECESSOR_LEAVES_WITHIN
-        alone = wait_for_lock(Path(spec_file).parent / "worker.lock", stop=lambda: time.monotonic() > deadline)
-        if alone is None:
+        alone = wait_for_lock(Path(spec_file).parent / "worker.lock", stop=lambda: time.monotonic() > deadline) if is_first else None
+        if is_first and alone is None:
             writer.emit(Failed("worker_still_there", {"stage": stage}, int(ExitCode.BUSY)))
             return int(ExitCode.BUSY)
         # Held until this process ends.
-        return _run_stage(stage, Path(spec_file), writer)
+        return _run_stage(stage, Path(spec_file), writer, writer.emit if is_first else _say_nothing)
     except stopping.Stopped:
-        return STOPPED
+        return stopping.STOPPED
     except BrokenPipeError:
         # The conductor is gone; there is nobody left to tell.
-        return STOPPED
+        return stopping.STOPPED
 
 
-def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:
+def _say_nothing(_event: Event) -> None:
+    pass
+
+
+def _run_stage(stage: str, spec_file: Path, writer: EventWriter, emit: Emit) -> int:
     try:
         entry = STAGES[stage]
         spec = msgspec.json.decode(spec_file.read_bytes(), type=entry.spec)
-        import_module(entry.module).run(spec, writer.emit)
+        import_module(entry.module).run(spec, emit)
     except ApplianceError as error:
         failure = Failed(error.code, plain_values(error.parameters), int(error.exit_code))
     except MemoryError:
@@ -105,7 +107,7 @@ def _run_stage(stage: str, spec_file: Path, writer: EventWriter) -> int:
         shown = f"{type(error).__name__}: {error}"[:500]
         failure = Failed("stage_defect", {"stage": stage, "error": shown}, int(ExitCode.RUN_FAILED))
     else:
-        writer.emit(Finished())
+        emit(Finished())
         return 0
     writer.emit(failure)
     return failure.exit_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 
 from appliance.domain.dataset import Dataset
 from appliance.domain.description import VERSION, Description
+from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Event
 from appliance.domain.home import Home
 from appliance.domain.spec import DescribeSpec
@@ -56,6 +58,12 @@ class DescriptionService:
         )
         for event in stage_events("describe", spec, _PATIENCE):
             tell(event)
+        try:
+            self._datasets.get(dataset.id)
+        except ApplianceError:
+            # Removed while it was read: nothing of it shall be left.
+            shutil.rmtree(self._home.artefact("dataset", dataset.id), ignore_errors=True)
+            raise
         return msgspec.json.decode(place.read_bytes(), type=Description)
 
     def _folders(self, base: str | None) -> tuple[Path | None, Path | None]:

@@ -19,6 +19,7 @@ from appliance.domain.spec import ProbeSpec
 from appliance.inference.server import find_llama_server
 from appliance.running.direct import stage_events
 from appliance.running.offline import OFFLINE_SWITCHES
+from appliance.services.network import network_state
 
 CheckState = Literal["ok", "warning", "failed"]
 
@@ -48,6 +49,7 @@ def examine_box(home: Home) -> Iterator[Check]:
     yield _libraries()
     yield _llama()
     yield _offline()
+    yield _network()
     yield _computation()
 
 
@@ -58,6 +60,7 @@ def glance_at_box(home: Home) -> Iterator[Check]:
     yield _disk(home)
     yield _gpu()
     yield _offline()
+    yield _network()
 
 
 def _python() -> Check:
@@ -162,6 +165,15 @@ def _offline() -> Check:
     if unset:
         return Check("offline", "failed", "switches_missing", {"missing": ", ".join(unset)})
     return Check("offline", "ok", "switches_set", {"count": len(OFFLINE_SWITCHES)})
+
+
+def _network() -> Check:
+    found = network_state()
+    interfaces = ", ".join(found.interfaces) or "-"
+    if found.silence == "speaking":
+        return Check("network", "warning", "network_speaking", {"speakers": ", ".join(found.speakers[:5]), "interfaces": interfaces})
+    code = "network_sealed" if found.silence == "sealed" else "network_silent"
+    return Check("network", "ok", code, {"processes": found.processes, "interfaces": interfaces})
 
 
 def _computation() -> Check:

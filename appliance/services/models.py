@@ -24,7 +24,7 @@ from appliance.services.planning import DatasetRef, Device, MixedRef, ModelRef, 
 from appliance.services.redaction import RedactionService
 from appliance.services.runs import RunService
 from appliance.services.terms import read_terms
-from appliance.services.uses import require_unused
+from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
 
@@ -197,6 +197,10 @@ class ModelService:
     def lineage(self, key: str) -> dict[str, Any]:
         """What a model was made from, down to the sources: ``{id, name, kind, role, parents: [...]}``."""
         return self._tree(self.get(key).id, "", set())
+
+    def dependants(self, key: str) -> dict[str, Any]:
+        """What was made from a model, and from that: ``{id, name, kind, role, children: [...]}``."""
+        return dependants(self._store, self.get(key).id)
 
     def verify(self, key: str) -> dict[str, Any]:
         """Compare a model's files with the checksum in the registry. Raises ``model_altered`` or ``model_files_missing``."""

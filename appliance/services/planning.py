@@ -14,7 +14,7 @@ from appliance.domain.home import Home
 from appliance.domain.identity import new_id
 from appliance.domain.methods import METHODS
 from appliance.domain.model import Model, ModelKind
-from appliance.domain.recipe import CleaningRecipe, ExportRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
+from appliance.domain.recipe import CleaningRecipe, ExportRecipe, MixRecipe, RedactionRecipe, SplitRecipe, TrainingRecipe
 from appliance.domain.run import PlannedStage, Publication
 from appliance.domain.spec import (
     AdoptSpec,
@@ -24,6 +24,7 @@ from appliance.domain.spec import (
     ExportSpec,
     IngestSpec,
     MixedRows,
+    MixSpec,
     RedactSpec,
     Spec,
     SplitSpec,
@@ -55,12 +56,17 @@ class DatasetRef:
 
 @dataclass(frozen=True)
 class MixedRef:
-    """A dataset that is trained beside another one."""
+    """A dataset that is trained beside another one, or is mixed with others into a new one."""
 
     name: str
     dataset: DatasetRef
     share: float
-    """Of all rows of an epoch."""
+    """Of all rows of an epoch, or of the new dataset."""
+
+    @property
+    def rows(self) -> MixedRows:
+        """As a specification tells it."""
+        return MixedRows(name=self.name, rows=self.dataset.rows, share=self.share)
 
 
 @dataclass(frozen=True)
@@ -112,10 +118,11 @@ class Plan:
         self._add("ingest", IngestSpec(source=str(source), output=str(made.path), **choices), publication)
         return made
 
-    def clean(self, parent: DatasetRef, name: str, recipe: CleaningRecipe) -> DatasetRef:
-        """Clean a dataset."""
+    def clean(self, parent: DatasetRef, name: str, recipe: CleaningRecipe, base: Path | None = None) -> DatasetRef:
+        """Clean a dataset; lengths in tokens are those of ``base``, a base's folder."""
         made, publication = self._dataset("dataset", name, parent)
-        spec = CleanSpec(rows=parent.rows, output=str(made.path), recipe=recipe, recheck_redaction=parent.redacted)
+        where = {"output": str(made.path), "base": str(base) if base else ""}
+        spec = CleanSpec(rows=parent.rows, recipe=recipe, recheck_redaction=parent.redacted, **where)
         self._add("clean", spec, publication)
         return made
 
@@ -132,16 +139,23 @@ class Plan:
         spec = RedactSpec(rows=dataset.rows, output=str(report), recipe=recipe, check=True, **choices)
         self._add("redact", spec, Publication(role="report", noun="score", id=dataset.id), title="check_redaction")
 
-    def split(self, parent: DatasetRef, names: tuple[str, str], recipe: SplitRecipe) -> tuple[DatasetRef, DatasetRef | None]:
-        """Divide a dataset into training and validation; without a validation share there is no second one."""
-        train, train_row = self._dataset("train", names[0], parent)
-        validation, validation_row = self._dataset("validation", names[1], parent)
-        spec = SplitSpec(rows=parent.rows, train_output=str(train.path), validation_output=str(validation.path), recipe=recipe)
-        if recipe.validation_share == 0:
-            self._add("split", spec, train_row)
-            return train, None
-        self._add("split", spec, train_row, validation_row)
-        return train, validation
+    def split(self, parent: DatasetRef, names: tuple[str, str, str], recipe: SplitRecipe) -> tuple[DatasetRef, DatasetRef | None]:
+        """Divide a dataset into training, validation and test; a side without a share is not made. Gives the first two."""
+        sides = [self._dataset(side, name, parent) for side, name in zip(("train", "validation", "test"), names, strict=True)]
+        (train, _), (validation, _), (test, _) = sides
+        outputs = {"train_output": str(train.path), "validation_output": str(validation.path), "test_output": str(test.path)}
+        shares = (1.0, recipe.validation_share, recipe.test_share)
+        rows = (row for (_, row), share in zip(sides, shares, strict=True) if share)
+        self._add("split", SplitSpec(rows=parent.rows, recipe=recipe, **outputs), *rows)
+        return train, validation if recipe.validation_share else None
+
+    def mix(self, parts: Sequence[MixedRef], name: str, recipe: MixRecipe, base: Path | None = None) -> DatasetRef:
+        """Make one dataset of several; tokens are counted by ``base``, a base's folder."""
+        made, publication = self._dataset("dataset", name)
+        parents = tuple((part.dataset.id, "source") for part in parts)
+        spec = MixSpec(parts=tuple(part.rows for part in parts), output=str(made.path), base=str(base) if base else "", recipe=recipe)
+        self._add("mix", spec, msgspec.structs.replace(publication, parents=parents))
+        return made
 
     def train(
         self,
@@ -170,7 +184,7 @@ class Plan:
             train_rows=rows.rows,
             validation_rows=validation.rows if validation else "",
             general_rows=general.rows if general else "",
-            mixed=tuple(MixedRows(name=part.name, rows=part.dataset.rows, share=part.share) for part in mixed),
+            mixed=tuple(part.rows for part in mixed),
             terms=terms,
             without_redaction=without_redaction,
             output=str(place),

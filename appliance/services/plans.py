@@ -57,7 +57,7 @@ class PlanService:
         spec = EstimateSpec(
             base=str(self._folder(base)),
             rows=str(Path(rows.path) / ROWS_FILE),
-            share=1.0 if split else 1.0 - recipe.split.validation_share,
+            share=1.0 if split else 1.0 - recipe.split.validation_share - recipe.split.test_share,
             recipe=recipe.training,
             device=device,
             cache=str(self._home.cache),

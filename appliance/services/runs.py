@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from appliance.domain.curve import VISIBLE_POINTS, Curve, thinned
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import RecordedEvent
 from appliance.domain.home import Home
@@ -83,6 +84,13 @@ class RunService:
     def events(self, run_id: str, after: int = 0) -> Iterator[RecordedEvent]:
         """What was recorded since event ``after``, without waiting."""
         return self._store.events.after(run_id, after)
+
+    def curves(self, key: str, points: int = VISIBLE_POINTS) -> list[Curve]:
+        """Everything that a run has measured so far, each metric thinned to what can be seen."""
+        measured, _ = self._store.events.metrics(self.get(key).id)
+        return [
+            Curve(name=name, points=thinned(values, points), total=len(values), last=values[-1][1]) for name, values in measured.items()
+        ]
 
     def follow(self, run_id: str, after: int = 0, until: Callable[[], bool] = lambda: False) -> Iterator[RecordedEvent]:
         """Every event from ``after`` on, as it is recorded, until the run is over or ``until`` says so."""

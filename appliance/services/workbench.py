@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
+from appliance.domain.run import Run
 from appliance.services.chats import ChatService
 from appliance.services.datasets import DatasetService
 from appliance.services.descriptions import DescriptionService
+from appliance.services.groups import GroupService
+from appliance.services.media import MediaService
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
 from appliance.services.previews import PreviewService
@@ -23,18 +26,29 @@ class Workbench:
         self.store = Store(self.home.root)
         self.runs = RunService(self.store, self.home)
         self.datasets = DatasetService(self.store, self.home, self.runs)
+        self.groups = GroupService(self.home, self.datasets)
         self.redaction = RedactionService(self.store, self.home, self.runs, self.datasets)
         self.models = ModelService(self.store, self.home, self.runs, self.datasets, self.redaction)
         self.chats = ChatService(self.store)
         self.plans = PlanService(self.home, self.datasets, self.models)
         self.descriptions = DescriptionService(self.home, self.datasets, self.models)
         self.previews = PreviewService(self.home, self.datasets, self.models)
+        self.media = MediaService()
         # A run whose conductor died while nobody watched is recognised before anything else is shown.
-        self.lost_runs = self.runs.recognise_lost()
+        self.lost_runs = self._recognise_lost()
 
     def close(self) -> None:
         """Give the database back; only who opens many in one process has to."""
         self.store.close()
+
+    def _recognise_lost(self) -> tuple[Run, ...]:
+        """Runs without a conductor; none on a full disk, where nothing can be marked and everything can still be looked at."""
+        try:
+            return self.runs.recognise_lost()
+        except ApplianceError as error:
+            if error.code != "disk_full":
+                raise
+            return ()
 
 
 def find_home() -> Home:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pysqlite3 import dbapi2 as sqlite3
 from sqlite_utils import Database
@@ -14,6 +15,34 @@ MINIMUM_SQLITE = (3, 51, 3)
 """Write-ahead logging could corrupt a database silently in 3.7.0 to 3.51.2 (sqlite.org, release notes of 3.51.3)."""
 
 _BUSY_SECONDS = 30.0
+_PRIMARY = 0xFF
+"""Of an extended result code, the bits that are the code itself."""
+
+
+class _Connection(sqlite3.Connection):  # type: ignore[misc]  # pysqlite3 comes without types
+    """Names a full disk as what it is, and leaves no transaction behind that could not be completed."""
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run one statement; raises ``disk_full``."""
+        try:
+            return super().execute(sql, *parameters)
+        except sqlite3.OperationalError as error:
+            raise self._named(error) from error
+
+    def executemany(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+        """Run one statement for many rows; raises ``disk_full``."""
+        try:
+            return super().executemany(sql, *parameters)
+        except sqlite3.OperationalError as error:
+            raise self._named(error) from error
+
+    def _named(self, error: Any) -> Any:
+        if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_FULL:
+            return error
+        # A transaction that is still open after its COMMIT failed would take in whatever is written next, and keep all others out.
+        super().rollback()
+        path = super().execute("PRAGMA database_list").fetchone()[2]
+        return ApplianceError("disk_full", ExitCode.NO_ROOM, path=path)
 
 
 def open_database(path: Path) -> Database:
@@ -26,7 +55,7 @@ def open_database(path: Path) -> Database:
         raise ApplianceError("sqlite_too_old", ExitCode.RUN_FAILED, version=sqlite3.sqlite_version, needed=needed)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(str(path), timeout=_BUSY_SECONDS, check_same_thread=False)
+        connection = sqlite3.connect(str(path), timeout=_BUSY_SECONDS, check_same_thread=False, factory=_Connection)
     except (OSError, sqlite3.OperationalError) as error:
         raise ApplianceError("store_not_writable", ExitCode.NO_ROOM, path=str(path), reason=str(error)) from error
     db = Database(connection)

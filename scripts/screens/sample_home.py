@@ -52,7 +52,7 @@ def add_dataset(root: Path, name: str, rows: list[dict[str, Any]], rejected: lis
 def add_model(root: Path, name: str, kind: Any, parents: dict[str, str] | None = None, **scores: float) -> Model:
     """A model in the registry; its files are not there."""
     store = Store(root)
-    path = root / "models" / f"model-{name}" / (f"{name}.gguf" if kind == "gguf" else "model")
+    path = Path("/data/models") / f"model-{name}" / (f"{name}.gguf" if kind == "gguf" else "model")
     model = Model(id=f"model-{name}", name=name, kind=kind, path=str(path), sha256="0", size=1_900_000, facts={}, created=NOON)
     store.models.add(model)
     for role, parent in (parents or {}).items():

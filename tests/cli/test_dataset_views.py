@@ -12,6 +12,8 @@ from click import unstyle
 
 from appliance.cli.previewing import drawn
 from appliance.domain.conversation import Conversation, Message
+from appliance.domain.errors import ApplianceError
+from appliance.domain.event import Event, Produced
 from appliance.domain.preview import TokenPart
 from appliance.services.workbench import Workbench
 from appliance.stages.describe.counting import LengthCounts
@@ -66,6 +68,19 @@ def test_a_broken_description_is_made_again(greenwave: Greenwave, imported: Path
     assert again["description"] | {"seconds": 0} == first["description"] | {"seconds": 0}
     assert greenwave("datasets", "remove", "rows").status == 0
     assert not kept.parent.parent.exists()
+
+
+def test_a_dataset_that_is_removed_meanwhile_leaves_nothing(imported: Path, own_home: Path) -> None:
+    """Whoever describes a dataset while somebody else deletes it is told so, and no folder of it is left."""
+    workbench, other = Workbench(), Workbench()
+
+    def remove(event: Event) -> None:
+        if isinstance(event, Produced):
+            other.datasets.remove("rows")
+
+    with pytest.raises(ApplianceError, match="dataset_unknown"):
+        workbench.descriptions.describe("rows", tell=remove)
+    assert not list((own_home / "datasets").iterdir())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -40,7 +40,7 @@ def test_import_clean_split_and_look(greenwave: Greenwave, tmp_path: Path) -> No
     assert [message["role"] for message in preview[0]["messages"]] == ["user", "assistant"]
     assert greenwave("datasets", "export", "记录-clean", tmp_path / "out.jsonl").status == 0
     assert len((tmp_path / "out.jsonl").read_text("utf-8").splitlines()) == 40
-    assert greenwave("datasets", "export", "记录-clean", tmp_path / "out.jsonl", "--json").status == 2
+    assert greenwave("datasets", "export", "记录-clean", tmp_path / "out.jsonl", "--json").error["code"] == "target_exists"
     runs = greenwave("runs", "list", "--json").json
     assert [(run["state"], run["stages"][0]["stage"]) for run in runs] == [("done", "split"), ("done", "clean"), ("done", "ingest")]
 

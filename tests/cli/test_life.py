@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,30 +128,6 @@ def test_a_base_that_could_run_code_or_is_broken_is_refused(greenwave: Greenwave
     assert refused.status == 3, refused.err
     assert refused.error["hint"]
     assert greenwave("models", "list", "--json").json == []
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=True)
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_ends_the_run_by_name(greenwave: Greenwave, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An import that does not fit is refused or fails with exit code 4; the home stays usable and holds nothing half-written."""
-    source = tmp_path / "big.jsonl"
-    row = json.dumps({"instruction": "路口" * 50, "output": "x" * 1000}, ensure_ascii=False)
-    source.write_text(f"{row}\n" * 4000, "utf-8")
-    monkeypatch.setenv("GREENWAVE_HOME", str(small_disk / "home"))
-    refused = greenwave("datasets", "import", source, "--name", "big", "--json")
-    assert refused.status == 4, refused.err
-    assert refused.error["code"] in ("disk_full", "disk_too_small")
-    assert greenwave("datasets", "list", "--json").json == []
-    assert not list((small_disk / "home" / "datasets").rglob("*.jsonl"))
 
 
 @pytest.mark.slow

@@ -42,7 +42,10 @@ def loaded_plans(draw: st.DrawFn) -> SignalPlan:
 
 def test_webster_as_in_textbooks() -> None:
     """Flows of 500 and 300 over saturation flows of 1600 with 16 s of lost time give an optimum of 58 s."""
-    phases = tuple(Phase(name=name, green=22.0, yellow=3.0, all_red=5.0, flow=flow, saturation_flow=1600.0) for name, flow in (("A", 500.0), ("B", 300.0)))
+    phases = tuple(
+        Phase(name=name, green=22.0, yellow=3.0, all_red=5.0, flow=flow, saturation_flow=1600.0)
+        for name, flow in (("A", 500.0), ("B", 300.0))
+    )
     plan = SignalPlan(intersection="X", phases=phases, cycle=60.0)
     assert capacity.lost_time(plan) == 16.0
     best = capacity.webster_cycle(plan)
@@ -102,7 +105,9 @@ def test_division_follows_the_flow_ratios(plan: SignalPlan) -> None:
 def test_delay_grows_with_flow(plan: SignalPlan) -> None:
     """More traffic on a phase never waits less."""
     busier = replace(plan, phases=tuple(replace(phase, flow=(phase.flow or 0) + 50) for phase in plan.phases))
-    assert all(capacity.delay(plan, one) <= capacity.delay(busier, other) + 1e-9 for one, other in zip(plan.phases, busier.phases, strict=True))
+    assert all(
+        capacity.delay(plan, one) <= capacity.delay(busier, other) + 1e-9 for one, other in zip(plan.phases, busier.phases, strict=True)
+    )
 
 
 def test_no_green_has_no_figures() -> None:

@@ -21,6 +21,7 @@ from appliance.domain.conversation import Message
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.inference.client import Client, Sampling
 from appliance.inference.gateway import serve
+from appliance.processes.logs import KEPT, MOST
 from appliance.texts.speech import LANGUAGES, explain
 from tests.inference.conftest import TinyModel
 
@@ -30,8 +31,10 @@ SERVE = """
 import json, sys
 from pathlib import Path
 from appliance.domain.errors import ApplianceError
+from appliance.inference import gateway
 from appliance.inference.gateway import serve
 from appliance.inference.server import ServerSettings
+gateway.LOG_LOOK = 0.2
 options = json.loads(sys.argv[1])
 place = options.pop("at_socket", None)
 try:
@@ -103,6 +106,24 @@ def test_serves_until_told_to_leave(gateway: Callable[..., Gateway], short: Path
     process.send_signal(order)
     assert process.wait(30) == 0
     assert is_gone(server)
+
+
+def test_the_log_of_a_long_service_stays_short(gateway: Callable[..., Gateway], short: Path, tmp_path: Path) -> None:
+    """A log that has grown too long is cut at the start and again and again while the model is served."""
+    log, words = tmp_path / "log", b"a line of an earlier service\n" * 200_000
+    log.write_bytes(words)
+    place = short / "api.sock"
+    process = gateway(at_socket=str(place))
+    assert first_line(process) == str(place)
+    assert KEPT // 2 < log.stat().st_size < MOST
+    with log.open("ab") as file:
+        file.write(words)
+    deadline = time.monotonic() + 20
+    while log.stat().st_size > MOST:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
 
 
 def test_group_may_use(gateway: Callable[..., Gateway], short: Path) -> None:

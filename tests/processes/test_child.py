@@ -199,6 +199,18 @@ def test_spawned_from_a_thread_that_ends(tmp_path: Path) -> None:
         child.wait(0.5)
 
 
+def test_a_child_can_be_written_to(tmp_path: Path) -> None:
+    """With a pipe for standard input a child hears what is said, and its end when the pipe is closed; without, it hears nothing."""
+    with start("import sys; print(sys.stdin.read()[::-1])", tmp_path, stdin="pipe", stdout="pipe") as child:
+        assert child.stdin is not None
+        child.stdin.write("你好".encode())
+        child.stdin.close()
+        assert first_line(child).decode() == "好你\n"
+    with start("import sys; print(len(sys.stdin.read()))", tmp_path, stdout="pipe") as child:
+        assert child.stdin is None
+        assert first_line(child) == b"0\n"
+
+
 def test_no_child_is_left(tmp_path: Path) -> None:
     """After children of every kind of end this process has no child left, not even a zombie."""
     for code in ("pass", "raise SystemExit(1)", "import os; os.abort()"):

@@ -100,3 +100,19 @@ def test_resume_waits_for_a_conductor_that_is_leaving(workbench: Workbench) -> N
     threading.Timer(0.7, leaving.release).start()
     workbench.runs.resume(run.id)
     assert workbench.runs.wait(run.id).state == "done"
+
+
+def test_what_depends_on_a_dataset_is_told_in_the_order_of_deleting(workbench: Workbench) -> None:
+    """Everything below is named, children before what they were made from, and in that order all of it can go."""
+    for name, parent in (("b", "rows"), ("c", "b"), ("d", "b"), ("e", "rows")):
+        assert workbench.runs.wait(workbench.datasets.start_clean(parent, name, CleaningRecipe()).id).state == "done"
+    tree = workbench.datasets.dependants("rows")
+    names = {child["name"]: {grandchild["name"] for grandchild in child["children"]} for child in tree["children"]}
+    assert names == {"b": {"c", "d"}, "e": set()}
+    with pytest.raises(ApplianceError, match="still_needed") as refused:
+        workbench.datasets.remove("rows")
+    order = refused.value.parameters["children"].split(", ")
+    assert sorted(order) == ["b", "c", "d", "e"]
+    for name in (*order, "rows"):
+        workbench.datasets.remove(name)
+    assert list(workbench.datasets.all()) == []

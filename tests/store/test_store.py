@@ -165,3 +165,18 @@ def test_an_empty_key_is_no_run(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.runs.add(Run(id="r", name="n", state="running", created=1.0), [])
     assert store.runs.find("") is None
+
+
+def test_a_curve_is_found_among_everything_else(tmp_path: Path) -> None:
+    """Of all that a run said, the values of one name in their order; another run's and other names' are not among them."""
+    store = Store(tmp_path)
+    for run in ("r", "other"):
+        store.runs.add(Run(id=run, name=run, state="done", created=1.0), [PlannedStage(stage="train", spec={})])
+        moments = [(1.0, Metric(name, step, step / 2)) for step in range(1, 4) for name in ("loss", "los_", 'a"b')]
+        store.events.append(run, 0, [*moments, (2.0, Progress(1)), (3.0, Finished())])
+    halves = [(1, 0.5), (2, 1.0), (3, 1.5)]
+    found, newest = store.events.metrics("r")
+    assert found == {"loss": halves, "los_": halves, 'a"b': halves}
+    assert list(found) == ["loss", "los_", 'a"b']
+    assert store.events.metrics("r", newest) == ({}, newest)
+    assert store.events.metrics("nobody") == ({}, 0)

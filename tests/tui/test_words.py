@@ -48,7 +48,7 @@ def pattern_of(node: ast.expr) -> str | None:
 def asked() -> list[str]:
     """Patterns of all keys that the code asks for."""
     patterns = [re.escape(f"{table}.{key.id}") for keys in KEYS.values() for key in keys for table in ("keys", "key_help")]
-    for path in FOLDER.rglob("*.py"):
+    for path in (*FOLDER.rglob("*.py"), FOLDER.parent / "scripts" / "make-pictures"):
         found = (pattern_of(call.args[0]) for call in calls(ast.parse(path.read_text("utf-8"))) if name_of(call) == "t" and call.args)
         patterns += filter(None, found)
     return patterns

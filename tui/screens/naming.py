@@ -25,7 +25,7 @@ class NamingScreen(ModalScreen[str | None]):
     def __init__(self, title: str, suggestion: str = "") -> None:
         super().__init__()
         self._title = title
-        self._suggestion = re.sub(r"[^\w.-]+", "-", suggestion).strip("-._")[:40]
+        self._suggestion = suggested_name(suggestion)
 
     def compose(self) -> ComposeResult:
         """Title and field."""
@@ -37,3 +37,8 @@ class NamingScreen(ModalScreen[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """The name."""
         self.dismiss(event.value.strip() or None)
+
+
+def suggested_name(wanted: str) -> str:
+    """Something like a file's name that is allowed as a name here."""
+    return re.sub(r"[^\w.-]+", "-", wanted).strip("-._")[:40].strip("-._")

@@ -8,15 +8,12 @@ from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
+from appliance.texts.foreign import printable_lines
+
 
 def harmless(text: str) -> str:
-    """Foreign text without what a terminal would obey or what would turn its reading order; line ends and tabs stay.
-
-    Control characters (C0, C1, DEL), bidirectional and other invisible format characters and lone surrogates become U+FFFD.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in "\n\t　" else "\ufffd" for char in text)
+    """Foreign text without what a terminal would obey or what would turn its reading order; line breaks stay."""
+    return printable_lines(text)
 
 
 def cell(text: str) -> Text:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from appliance.domain.conversation import Conversation, to_json
-from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Rejected
+from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, DatasetKind, Rejected
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Progress, Started
@@ -45,7 +45,7 @@ def run(spec: IngestSpec, emit: Emit) -> None:
             emit(Started(total=found.size, unit="bytes", what="ingest"))
         rows, tally = _write(found.reading.rows, folder)
         if not rows.count:
-            raise _nothing_accepted(source.name, tally)
+            raise _nothing_accepted(source.name, tally, found.reading.kind)
         shutil.rmtree(unpacked, ignore_errors=True)
     if tally.counts["rejected"]:
         emit(Notice("warning", "rows_rejected", tally.counts))
@@ -107,9 +107,9 @@ def _write(rows: Iterator[Row], folder: Path) -> tuple[LineWriter, _Tally]:
     return accepted, tally
 
 
-def _nothing_accepted(name: str, tally: _Tally) -> ApplianceError:
+def _nothing_accepted(name: str, tally: _Tally, kind: DatasetKind) -> ApplianceError:
     if not tally.reasons:
-        return ApplianceError("source_without_rows", name=name)
+        return ApplianceError("source_without_text" if kind == "documents" else "source_without_rows", name=name)
     reason, count = tally.reasons.most_common(1)[0]
     example = tally.example[reason]
     told: dict[str, Any] = {"code": reason, **example.parameters}

@@ -22,6 +22,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Our field → names that mean it, the likeliest first; compared without regard to case and surrounding white space."""
 
+OF_RECORDS = (
+    "time", "place", "type", "description", "disposal", "summary", "unit", "caller", "phone", "vehicles", "casualties", "cause",
+    "responsibility", "weather", "road", "law", "intersection", "plan", "cycle", "offset", "phase", "movement", "green", "yellow",
+    "red", "all_red", "minimum_green", "flow", "saturation_flow",
+)  # fmt: skip
+"""Fields of the police's own records, which ``traffic`` makes rows of."""
+
 REQUIRED = ("instruction", "output")
 """Without these no conversation can be made."""
 CONVERSATION = ("instruction", "input", "output", "system")
@@ -31,8 +38,13 @@ CONVERSATION = ("instruction", "input", "output", "system")
 def require_fields(asked: Mapping[str, str]) -> None:
     """Raise ``field_unknown`` for a field of ours that does not exist."""
     for field in asked:
-        if field not in FIELDS:
-            raise ApplianceError("field_unknown", ExitCode.USAGE, field=printable(field), known=", ".join(FIELDS))
+        if field not in FIELDS and field not in OF_RECORDS:
+            known = ", ".join((*FIELDS, *OF_RECORDS))
+            raise ApplianceError("field_unknown", ExitCode.USAGE, field=printable(field), known=known)
+
+
+SHOWN_NAMES = 50
+"""Of a file's columns that an error carries, for those who offer them to be chosen from."""
 
 
 def mapped(existing: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +58,7 @@ def mapped(existing: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
             raise ApplianceError("column_missing", column=printable(column), existing=shown)
     found = {field: asked.get(field) or _guess(field, existing, asked) for field in CONVERSATION}
     if any(found[field] is None for field in REQUIRED):
-        raise ApplianceError("columns_unrecognised", existing=shown)
+        raise ApplianceError("columns_unrecognised", existing=shown, names=list(existing)[:SHOWN_NAMES])
     return {field: column for field, column in found.items() if column is not None}
 
 

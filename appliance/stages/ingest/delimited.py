@@ -18,12 +18,17 @@ from appliance.stages.ingest.source import Source
 
 DELIMITERS = (",", "\t", ";", "|")
 SAMPLE_RECORDS = 20
+SAMPLE_LINES = 5000
+"""Lines, blank ones too, in which they are looked for."""
 
 
-def records(blocks: Iterator[bytes], delimiter: str) -> Iterator[tuple[int, list[str] | Refused, bytes]]:
-    """``(line where it begins, fields or the reason why there are none, its bytes)`` of every record that is not blank."""
+def records(blocks: Iterator[bytes], delimiter: str, most_lines: int | None = None) -> Iterator[tuple[int, list[str] | Refused, bytes]]:
+    """``(line where it begins, fields or the reason why there are none, its bytes)`` of every record that is not blank.
+
+    For a look, no more than ``most_lines`` lines are read.
+    """
     csv.field_size_limit(MAX_ROW_BYTES)
-    text = _Text(blocks)
+    text = _Text(blocks, most_lines)
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         line = text.number + 1
@@ -39,6 +44,8 @@ def records(blocks: Iterator[bytes], delimiter: str) -> Iterator[tuple[int, list
             record = Refused("row_quotes_broken", lines=text.number - line + 1)
         if text.is_broken:
             record = Refused("row_encoding_broken")
+        elif 0 in text.fed:
+            record = Refused("row_control_bytes")
         if isinstance(record, Refused) or any(field and not field.isspace() for field in record):
             yield line, record, bytes(text.fed)
 
@@ -47,7 +54,7 @@ class Delimiter(NamedTuple):
     """What divides the fields of a text."""
 
     sign: str
-    count: int
+    even: int
     """How many of the first records have the same width with it; 0 when it gives no two columns."""
     is_even: bool
     """All of them have, and they are several: this is a table, whatever else is known."""
@@ -58,7 +65,7 @@ def best_delimiter(source: Source) -> Delimiter:
     """The delimiter that gives the most of the first records the same width."""
     best, best_score = Delimiter(DELIMITERS[0], 0, False), (0, 0)
     for sign in DELIMITERS:
-        sample = list(itertools.islice(records(source.peek(), sign), SAMPLE_RECORDS))
+        sample = list(itertools.islice(records(source.peek(), sign, SAMPLE_LINES), SAMPLE_RECORDS))
         widths = Counter(len(record) for _, record, _ in sample if isinstance(record, list) and len(record) > 1)
         # Of widths that are equally frequent the first is the heading's.
         for width, count in widths.most_common(1):
@@ -70,8 +77,8 @@ def best_delimiter(source: Source) -> Delimiter:
 class _Text:
     """Feeds ``csv.reader`` line by line and remembers what it was fed since the last record."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._lines = pieces.physical_lines(blocks)
+    def __init__(self, blocks: Iterator[bytes], most_lines: int | None) -> None:
+        self._lines = itertools.islice(pieces.physical_lines(blocks), most_lines)
         self.number = 0
         """Line that was fed last."""
         self.fed = bytearray()

@@ -76,7 +76,7 @@ def _parts(
             left_out.append(entry)
             continue
         try:
-            file = Source(entry.path, encoding, on_read=lambda position, begun=before: tell(begun + position), name=entry.name)
+            file = Source(entry.path, encoding, on_read=_behind(before, tell), name=entry.name)
             if file.medium == "zip":
                 left_out.append(Rejected(entry.number, "entry_packed", {}, entry.name, source=entry.name))
                 continue
@@ -86,6 +86,10 @@ def _parts(
         except ApplianceError as error:
             left_out.append(_rejected(error, entry.number, entry.name))
     return parts, left_out
+
+
+def _behind(before: int, tell: Callable[[int], None]) -> Callable[[int], None]:
+    return lambda position: tell(before + position)
 
 
 def _rows(parts: list[_Part], left_out: list[Rejected], kind: DatasetKind) -> Iterator[Row]:

@@ -19,12 +19,11 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.domain.dataset import Rejected, printable
-from appliance.stages.ingest import delimited
+from appliance.stages.ingest import confined, delimited
 from appliance.stages.ingest.header import HIGHEST_HEADER, Header, Wanted, find_header
-from appliance.stages.ingest.readers import confined
-from appliance.stages.ingest.readers.part import Options, Part, Rows, Sheet, Unread
 from appliance.stages.ingest.refusal import Refused, rejected
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Options, Part, Rows, Sheet, Unread
 
 READERS: Mapping[str, str] = {"spreadsheet": "spreadsheet"}
 """Medium → the reader that finds tables in it. A text is read here."""
@@ -50,6 +49,8 @@ class Table:
     columns: tuple[str, ...]
     """Headings without white space around them; a column without one has an empty heading."""
     rows: Iterator[TableRow | Rejected]
+    place: str = ""
+    """``FILE`` or ``FILE:SHEET``."""
     above: int = 0
     """Records above the headings, such as a title; they are no rows."""
 
@@ -100,7 +101,7 @@ def sample(source: Source, wanted: Wanted = lambda _names: False) -> list[Sample
 @lru_cache(maxsize=4)
 def _beginnings(source: Source) -> list[tuple[str, list[Record]]]:
     if source.medium == "text":
-        return [("", list(islice(_from_text(source, source.peek()), SAMPLE_RECORDS)))]
+        return [("", list(islice(_from_text(source, source.peek(), delimited.SAMPLE_LINES), SAMPLE_RECORDS)))]
     if source.medium not in READERS:
         return []
     return [(name, list(islice(records, SAMPLE_RECORDS))) for name, records in _sheets(source, Options(only_beginning=True))]
@@ -114,7 +115,7 @@ def _tables(source: Source, sheets: Iterator[tuple[str, Iterator[Record]]], want
         # Without a single good record there is no heading, and every record is told as what it is.
         header = find_header([record.cells for record in first], wanted) or Header(0, 0, ())
         place = ":".join(filter(None, (source.name, printable(name, 60))))
-        yield Table(name, header.names, _rows(place, chain(first, records), header), header.first)
+        yield Table(name, header.names, _rows(place, chain(first, records), header), place, header.first)
 
 
 def _rows(place: str, records: Iterator[Record], header: Header) -> Iterator[TableRow | Rejected]:
@@ -135,8 +136,8 @@ def _rows(place: str, records: Iterator[Record], header: Header) -> Iterator[Tab
         yield msgspec.structs.replace(rejected(verdict, record.number, 0, data), source=f"{place}:{record.number}")
 
 
-def _from_text(source: Source, blocks: Iterator[bytes]) -> Iterator[Record]:
-    for line, record, data in delimited.records(blocks, delimited.best_delimiter(source).sign):
+def _from_text(source: Source, blocks: Iterator[bytes], most_lines: int | None = None) -> Iterator[Record]:
+    for line, record, data in delimited.records(blocks, delimited.best_delimiter(source).sign, most_lines):
         yield Record(line, [], record, data) if isinstance(record, Refused) else Record(line, record, None, data)
 
 

@@ -5,6 +5,7 @@ Names of entries are names for people and never become paths. Windows writes Chi
 
 from __future__ import annotations
 
+import errno
 import stat
 import zipfile
 import zlib
@@ -54,7 +55,7 @@ def unpack(archive: Path, name: str, folder: Path) -> Iterator[Entry | Rejected]
     """
     try:
         opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
         raise ApplianceError("file_damaged", name=name) from error
     with opened:
         entries = [entry for entry in opened.infolist() if not entry.is_dir()]
@@ -104,6 +105,11 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> Non
     try:
         with opened.open(entry) as reading, target.open("xb") as writing:
             _copy(reading, writing, entry.file_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A place in the archive that does not exist.
+        raise Refused("entry_damaged") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise Refused("entry_damaged") from error
 

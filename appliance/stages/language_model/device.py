@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,11 +30,13 @@ class Device:
     """Shown to people."""
     dtype: torch.dtype
     """Of weights that are not quantized and of all arithmetic; adapters are float32 everywhere."""
+    number: int = 0
+    """Of a GPU among those of the machine."""
 
     @property
     def torch_device(self) -> torch.device:
-        """As torch wants it; a machine's first GPU is the one that is used."""
-        return torch.device("cuda", 0) if self.kind == "cuda" else torch.device("cpu")
+        """As torch wants it."""
+        return torch.device("cuda", self.number) if self.kind == "cuda" else torch.device("cpu")
 
     @property
     def dtype_name(self) -> str:
@@ -48,17 +51,21 @@ class Device:
 def choose_device(wanted: Literal["auto", "cpu", "cuda"], emit: Emit) -> Device:
     """The wanted device, or for ``auto`` the GPU where there is one; says which.
 
-    Raises ``gpu_missing`` when a GPU is wanted and torch finds none. On the CPU the number of threads is set to the cores that this
+    Of several processes that train together each takes a GPU of its own. Raises ``gpu_missing`` when a GPU is wanted and torch finds none,
+    and ``gpus_too_few``. On the CPU the number of threads is set to the cores that this
     process may use: in a container torch would count those of the whole machine.
     """
+    place, processes = (int(os.environ.get(name, default)) for name, default in (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1")))
     if wanted != "cpu" and torch.cuda.is_available():
+        if place >= torch.cuda.device_count():
+            raise ApplianceError("gpus_too_few", ExitCode.NO_ROOM, wanted=processes, found=torch.cuda.device_count())
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-        device = Device("cuda", torch.cuda.get_device_name(0), dtype)
+        device = Device("cuda", torch.cuda.get_device_name(place), dtype, place)
         emit(Notice("info", "device_gpu", {"name": device.name, "dtype": device.dtype_name}))
         return device
     if wanted == "cuda":
         raise ApplianceError("gpu_missing", ExitCode.NO_ROOM)
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(max(1, usable_cores() // processes))
     device = Device("cpu", "CPU", torch.float32)
     emit(Notice("info", "device_cpu", {"threads": torch.get_num_threads(), "dtype": device.dtype_name}))
     return device

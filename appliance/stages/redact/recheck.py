@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 from appliance.domain.recipe import RedactionRecipe
 from appliance.domain.row import Row
 from appliance.stages.redact.redactor import Redactor
 
 
-class Recheck:
-    """Counts personal data in rows that were changed."""
+@dataclass(frozen=True)
+class Rechecked:
+    """How many rows were looked at again, and what was found in them."""
 
-    def __init__(self) -> None:
-        self._redactor = Redactor(RedactionRecipe(), b"", {})
-        self._rows = 0
-        self._finds = 0
+    rows: int = 0
+    finds: int = 0
 
-    def look(self, row: Row) -> None:
-        """Look at one row as it is now. Uncertain finds do not count: a person may have decided to keep them."""
-        self._rows += 1
-        self._finds += sum(find.sure for _, find in self._redactor.finds(row))
+    def __add__(self, other: Rechecked) -> Rechecked:
+        """Both together."""
+        return Rechecked(self.rows + other.rows, self.finds + other.finds)
 
     def facts(self) -> dict[str, int]:
         """For the record of the dataset."""
-        return {"rows": self._rows, "finds": self._finds}
+        return {"rows": self.rows, "finds": self.finds}
+
+
+def recheck(row: Row) -> Rechecked:
+    """Look at one row as it is now. Uncertain finds do not count: a person may have decided to keep them."""
+    return Rechecked(1, sum(find.sure for _, find in _redactor().finds(row)))
+
+
+@cache
+def _redactor() -> Redactor:
+    """Made once in each process that needs it."""
+    return Redactor(RedactionRecipe(), b"", {})

@@ -15,17 +15,21 @@ import torch
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Emit, Notice, Produced, Started
 from appliance.domain.family import Family
+from appliance.domain.memory import shape_of
 from appliance.domain.methods import HIGH, METHODS, times_usual, usual_learning_rate
 from appliance.domain.recipe import TrainingRecipe
 from appliance.domain.spec import TrainSpec
 from appliance.files.base_screening import read_json_object
 from appliance.files.space import disk_full_named, require_space
+from appliance.stages.language_model import lean_bitsandbytes as lean_bitsandbytes  # before peft
 from appliance.stages.language_model.device import Device, choose_device, memory_errors_named
 from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
 from appliance.stages.language_model.new_tokens import start_rows
 from appliance.stages.language_model.room import room_of
 from appliance.stages.language_model.tokenized_rows import tokenize_rows
+from appliance.stages.train.arithmetic import with_arithmetic
 from appliance.stages.train.checkpoints import CheckpointStore
+from appliance.stages.train.group import Group, joined_group
 from appliance.stages.train.identity import identity_of
 from appliance.stages.train.loop import Trainer
 from appliance.stages.train.methods import new_learner
@@ -41,30 +45,41 @@ from appliance.stages.train.vocabulary import Expansion, expand
 def run(spec: TrainSpec, emit: Emit) -> None:
     """Choose the device, tokenize the rows, load the base, make it ready to learn, take every step that is still to be taken, publish."""
     quiet_libraries()
-    recipe, base, output = spec.recipe, Path(spec.base), Path(spec.output)
+    recipe, output = spec.recipe, Path(spec.output)
     with memory_errors_named(), disk_full_named(output):
         if spec.without_redaction:
             emit(Notice("warning", "trained_without_redaction", {"names": ", ".join(spec.without_redaction)}))
         device = choose_device(spec.device, emit)
-        consider_gpu_memory(device, emit)
-        family = family_in(base)
-        _consider_method(recipe, family, emit)
-        consider_rate(recipe, emit)
-        tokenizer = load_tokenizer(base)
-        consider_template(tokenizer, emit)
-        expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
-        mixture, validation = read_rows(spec, tokenizer, emit)
-        consider_rows(mixture.own, validation, recipe.max_length, emit)
-        general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
+        with joined_group(recipe, device) as group:
+            _train(spec, device, group, group.told_by_first(emit))
 
-        plan = require_room(mixture.rows, mixture.parts, recipe, family, read_json_object(base / "config.json"), room_of(device), emit)
-        emit(Started(None, "", "load_base"))
+
+def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
+    recipe, base, output = spec.recipe, Path(spec.base), Path(spec.output)
+    consider_gpu_memory(device, emit)
+    family, config = family_in(base), read_json_object(base / "config.json")
+    device = with_arithmetic(device, recipe, shape_of(family, config), emit)
+    _consider_method(recipe, family, emit)
+    consider_rate(recipe, emit)
+    tokenizer = load_tokenizer(base)
+    consider_template(tokenizer, emit)
+    expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
+    with group.first_before_others():
+        mixture, validation = read_rows(spec, tokenizer, emit)
+    consider_rows(mixture.own, validation, recipe.max_length, emit)
+    general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
+
+    plan = require_room(mixture.rows, mixture.parts, recipe, family, config, room_of(device), emit)
+    emit(Started(None, "", "load_base"))
+    with group.first_before_others():
         learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)
-        require_space(Path(spec.checkpoints), _bytes_to_write(learner, recipe.keep_checkpoints))
-        checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
-        trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general)
-        trainer.resume()
-        trainer.train()
+    group.share_out(getattr(learner.language_model, learner.language_model.base_model_prefix), device)
+    require_space(Path(spec.checkpoints), _bytes_to_write(learner, recipe.keep_checkpoints))
+    checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
+    trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general, group)
+    trainer.resume()
+    trainer.train()
+    if group.is_first:
         trainer.take_best_weights()
         emit(Produced(publish_result(trainer, base, output, plan, expansion, spec.without_redaction)))
 

@@ -12,6 +12,7 @@ from appliance.stages.language_model.batches import make_batch
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loss import mean_loss, summed_loss
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
+from appliance.stages.train.group import ALONE, Group
 from appliance.stages.train.methods.learner import Learner
 from appliance.stages.train.objective import Measured, StepLoss
 from appliance.stages.train.order import Step
@@ -20,18 +21,20 @@ from appliance.stages.train.order import Step
 class Answers:
     """What a model learns from conversations: to say the answers. Every trained token of a step weighs the same."""
 
-    def gradients(self, learner: Learner, device: Device, rows: TokenizedRows, step: Step) -> StepLoss:
-        """Add the gradients of a step's mean loss to those of the learner."""
+    def gradients(self, learner: Learner, device: Device, rows: TokenizedRows, step: Step, group: Group = ALONE) -> StepLoss:
+        """Add the gradients of a step's mean loss to those of the learner, summed over the group."""
         packed = takes_packs(learner.language_model)
-        batches = [make_batch(rows, chosen, packed=packed) for chosen in step]
-        trained_tokens = sum(batch.trained_tokens for batch in batches)
+        taken = [row for chosen in step for row in chosen]
+        trained_tokens = sum(int(rows.trained(row).sum()) for row in taken)
         loss = torch.zeros((), device=device.torch_device)
-        for batch in batches:
+        for chosen, counts in group.share(step):
+            batch = make_batch(rows, chosen, packed=packed)
             with device.arithmetic():
-                share = summed_loss(learner.language_model, batch.to(device.torch_device)) / trained_tokens
+                share = summed_loss(learner.language_model, batch.to(device.torch_device)) * counts / trained_tokens
             share.backward()
             loss += share.detach()
-        return StepLoss(loss, sum(batch.tokens for batch in batches), trained_tokens)
+        group.add_up((*learner.gradients(), loss))
+        return StepLoss(loss, sum(len(rows.ids(row)) for row in taken), trained_tokens)
 
     def measured(self, learner: Learner, device: Device, rows: TokenizedRows, pack_tokens: int, padded_rows: int) -> Measured:
         """The mean over all trained tokens, without gradients and without dropout."""

@@ -1,13 +1,14 @@
 """The loop: step after step, with validations and checkpoints in between, and an orderly way out at any moment.
 
 SIGTERM may raise ``Stopped`` anywhere inside a step, since one micro-batch of a large base takes minutes on a CPU. Only where weights,
-optimizer and history change together is it deferred; so at any moment they are those of the last completed step, and that is saved.
+optimizer and history change together is it deferred; so at any moment they are those of the last completed step, and that is saved, by
+another thread if a pass of the model keeps the main one from hearing of it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,13 +17,14 @@ import torch
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Metric, Notice, Progress, Started
 from appliance.domain.recipe import TrainingRecipe
-from appliance.processes.stopping import Stopped, deferred
+from appliance.processes.stopping import Stopped, deferred, saved_in_time
 from appliance.stages.language_model.device import Device, lacking_memory
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
 from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.diagnosis import Doctor, require_healthy
 from appliance.stages.train.early_stopping import has_stopped_improving
 from appliance.stages.train.gradients import Answers, forget_attempt, halved, largest
+from appliance.stages.train.group import ALONE, Group
 from appliance.stages.train.history import History, StepRecord, ValidationRecord
 from appliance.stages.train.methods.learner import Learner
 from appliance.stages.train.mixture import Mixture
@@ -52,6 +54,7 @@ class Trainer:
         checkpoints: CheckpointStore,
         emit: Emit,
         general: TokenizedRows | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.learner = learner
         self.device = device
@@ -72,6 +75,7 @@ class Trainer:
         self._saved_step = 0
         self._doctor = Doctor(recipe.max_grad_norm)
         self._emit = emit
+        self._group = group
 
     def resume(self) -> None:
         """Go back to the newest whole checkpoint, if there is one."""
@@ -84,7 +88,9 @@ class Trainer:
             self._saved_step = self.history.step
             self._doctor.recall(self.history)
             self._emit(Notice("info", "training_resumed", {"step": self.history.step, "total": self.total_steps}))
-        self._checkpoints.go_back_to(self.history.step)
+        self._group.wait()  # until everybody has read
+        if self._group.is_first:
+            self._checkpoints.go_back_to(self.history.step)
         if self.history.best_step and self._checkpoints.best(self.history.best_step) is None:
             self._lose_best()
 
@@ -92,25 +98,14 @@ class Trainer:
         """Take all steps that are left; on ``Stopped`` the last completed one is saved before it goes on its way."""
         self._emit(Started(self.total_steps, "steps", "training"))
         self._emit(Progress(self.history.step))
-        reporter = StepReporter(self._emit, self.total_steps, self.device)
-        began, before = time.monotonic(), self.history.seconds
         try:
-            while True:
-                if self._general_is_due():
-                    self._measure_general()
-                    reporter.pause()
-                if self._validation_is_due():
-                    self._validate()
-                    reporter.pause()
-                if self.history.step == self.total_steps or self._learned_enough():
-                    return
-                self._take_step()
-                self.history.seconds = before + time.monotonic() - began
-                reporter.report(self.history.steps[-1])
-                self._tell(self._doctor.after_step(self.history.steps[-1]))
-                if self.history.step % self.recipe.save_steps == 0:
-                    self._save()
-                    reporter.pause()
+            if self._group.size > 1:
+                # In a group nobody leaves in the middle of a step: the others would wait for him.
+                with deferred() as asked_to_stop:
+                    self._take_steps(asked_to_stop)
+            else:
+                with saved_in_time(self._save):
+                    self._take_steps(lambda: False)
         except Stopped:
             self._save()
             raise
@@ -128,6 +123,29 @@ class Trainer:
         self.published_step = self.history.best_step
         self._emit(Notice("info", "best_weights_taken", {"step": self.history.best_step, "last": self.history.step}))
 
+    def _take_steps(self, asked_to_stop: Callable[[], bool]) -> None:
+        """Step after step until the end, or until anybody of the group was asked to stop."""
+        reporter = StepReporter(self._emit, self.total_steps, self.device)
+        began, before = time.monotonic(), self.history.seconds
+        while True:
+            if self._general_is_due():
+                self._measure_general()
+                reporter.pause()
+            if self._validation_is_due():
+                self._validate()
+                reporter.pause()
+            if self.history.step == self.total_steps or self._learned_enough():
+                return
+            self._take_step()
+            self.history.seconds = before + time.monotonic() - began
+            reporter.report(self.history.steps[-1])
+            self._tell(self._doctor.after_step(self.history.steps[-1]))
+            if self.history.step % self.recipe.save_steps == 0:
+                self._save()
+                reporter.pause()
+            if self._group.anybody(asked_to_stop()):
+                raise Stopped
+
     def _take_step(self) -> None:
         number = self.history.step + 1
         loss = self._gradients(number)
@@ -143,18 +161,19 @@ class Trainer:
                 group["lr"] = rate * group["rate_factor"]
             self._optimizer.step()
             self.history.steps.append(record)
-        if asked_to_stop():
-            raise Stopped
+        self._leave_if(asked_to_stop())
         self._optimizer.zero_grad(set_to_none=True)
 
     def _gradients(self, number: int) -> StepLoss:
         """The gradients of one step; where memory runs out, again from the start with smaller micro-batches and the same rows."""
         while True:
-            torch.manual_seed(step_seed(self.recipe.seed, number))
+            torch.manual_seed(step_seed(self.recipe.seed, number) + self._group.rank)
             self.learner.begin_step(number, self.total_steps)
             step = halved(self.order.step(number), self.history.halvings)
+            while len(step) < self._group.size and largest(step) > 1:
+                step = halved(step, 1)
             try:
-                return self._objective.gradients(self.learner, self.device, self.rows, step)
+                return self._objective.gradients(self.learner, self.device, self.rows, step, self._group)
             except (RuntimeError, MemoryError) as error:
                 if not self._may_halve(error, largest(step)):
                     raise
@@ -163,7 +182,9 @@ class Trainer:
             self._halve(number, largest(step))
 
     def _may_halve(self, error: Exception, rows: int) -> bool:
-        return lacking_memory(error) is not None and rows > 1 and self.history.halvings < MOST_HALVINGS
+        # In a group the others would not know of it.
+        may = rows > 1 and self.history.halvings < MOST_HALVINGS and self._group.size == 1
+        return may and lacking_memory(error) is not None
 
     def _halve(self, step: int, rows: int) -> None:
         self.history.halvings += 1
@@ -201,8 +222,7 @@ class Trainer:
             if self.recipe.keep_best == "best" and (best is None or loss < best.loss):
                 self._keep_best(step)
             self.history.validations.append(record)
-        if asked_to_stop():
-            raise Stopped
+        self._leave_if(asked_to_stop())
         self._emit(Metric("validation_loss", step, loss))
         for name, value in record.measures.items():
             self._emit(Metric(f"validation_{name}", step, value))
@@ -212,7 +232,9 @@ class Trainer:
         while True:
             tokens, rows = (max(1, 2 * size >> self.history.halvings) for size in (pack_tokens(self.recipe), self.recipe.micro_batch_size))
             try:
-                return objective.measured(self.learner, self.device, examined, tokens, rows)
+                found = objective.measured(self.learner, self.device, examined, tokens, rows)
+                loss, *measures = self._group.agreed((found.loss, *found.measures.values()))
+                return Measured(loss, dict(zip(found.measures, measures, strict=True)))
             except (RuntimeError, MemoryError) as error:
                 if not self._may_halve(error, rows):
                     raise
@@ -232,6 +254,8 @@ class Trainer:
             self._emit(notice)
 
     def _keep_best(self, step: int) -> None:
+        if not self._group.is_first:
+            return
         try:
             self._checkpoints.save_best(step, self.learner.save_weights)
         except ApplianceError as error:
@@ -244,7 +268,7 @@ class Trainer:
         self.history.best_step = 0
 
     def _save(self) -> None:
-        if self.history.step == self._saved_step:
+        if self.history.step == self._saved_step or not self._group.is_first:
             return
         with deferred() as asked_to_stop:
             try:
@@ -253,7 +277,10 @@ class Trainer:
                 self._go_on_unsaved(error)
             else:
                 self._saved_step = self.history.step
-        if asked_to_stop():
+        self._leave_if(asked_to_stop())
+
+    def _leave_if(self, asked_to_stop: bool) -> None:
+        if asked_to_stop and self._group.size == 1:
             raise Stopped
 
     def _go_on_unsaved(self, error: ApplianceError) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from appliance.stages.language_model.device import Device
+from appliance.stages.train.group import ALONE, Group
 from appliance.stages.train.methods.learner import Learner
 from appliance.stages.train.order import Step
 
@@ -36,8 +37,8 @@ class Measured:
 class Objective(Protocol):
     """How rows become gradients. ``rows`` are those that the objective was made for."""
 
-    def gradients(self, learner: Learner, device: Device, rows: Any, step: Step) -> StepLoss:
-        """Add the gradients of a step's mean loss to those of the learner."""
+    def gradients(self, learner: Learner, device: Device, rows: Any, step: Step, group: Group = ALONE) -> StepLoss:
+        """Add the gradients of a step's mean loss to those of the learner, summed over the group."""
         ...
 
     def measured(self, learner: Learner, device: Device, rows: Any, pack_tokens: int, padded_rows: int) -> Measured:

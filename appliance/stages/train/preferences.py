@@ -17,6 +17,7 @@ from appliance.stages.language_model.batches import by_length, make_batch
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loss import token_losses
 from appliance.stages.language_model.packing import best_fit
+from appliance.stages.train.group import ALONE, Group
 from appliance.stages.train.methods.learner import Learner
 from appliance.stages.train.objective import Measured, StepLoss
 from appliance.stages.train.order import Step
@@ -55,16 +56,18 @@ class Preferences:
     def __init__(self, beta: float) -> None:
         self._beta = beta
 
-    def gradients(self, learner: Learner, device: Device, rows: PreferenceRows, step: Step) -> StepLoss:
-        """Add the gradients of the mean loss over a step's pairs; every pair weighs the same."""
+    def gradients(self, learner: Learner, device: Device, rows: PreferenceRows, step: Step, group: Group = ALONE) -> StepLoss:
+        """Add the gradients of the mean loss over a step's pairs, summed over the group; every pair weighs the same."""
         pairs = sum(map(len, step))
         sums = torch.zeros(1 + len(MEASURES), device=device.torch_device)
-        tokens = trained = 0
-        for chosen in step:
-            losses, counts = self._losses(learner, device, rows, chosen)
-            (losses.loss.sum() / pairs).backward()
-            sums += losses.sums()
-            tokens, trained = tokens + counts[0], trained + counts[1]
+        answers = [2 * pair + side for chosen in step for pair in chosen for side in (0, 1)]
+        tokens = sum(len(rows.halves.ids(answer)) for answer in answers)
+        trained = sum(int(rows.halves.trained(answer).sum()) for answer in answers)
+        for chosen, counts in group.share(step):
+            losses = self._losses(learner, device, rows, chosen)
+            (losses.loss.sum() * counts / pairs).backward()
+            sums += losses.sums() * counts
+        group.add_up((*learner.gradients(), sums))
         return StepLoss(sums[0] / pairs, tokens, trained, dict(zip(MEASURES, sums[1:] / pairs, strict=True)))
 
     def measured(self, learner: Learner, device: Device, rows: PreferenceRows, pack_tokens: int, padded_rows: int) -> Measured:
@@ -77,15 +80,15 @@ class Preferences:
         try:
             with torch.no_grad():
                 for chosen in best_fit(lengths, everything, pack_tokens) if packed else by_length(lengths, everything, padded_rows):
-                    sums += self._losses(learner, device, rows, chosen)[0].sums()
+                    sums += self._losses(learner, device, rows, chosen).sums()
         finally:
             learner.model.train(was_training)
         means: list[float] = (sums / len(rows)).tolist()
         measures: Mapping[str, float] = dict(zip(MEASURES, means[1:], strict=True))
         return Measured(means[0], measures)
 
-    def _losses(self, learner: Learner, device: Device, rows: PreferenceRows, pairs: Sequence[int]) -> tuple[PairLosses, tuple[int, int]]:
-        """What the loss says of these pairs, and their tokens and trained tokens."""
+    def _losses(self, learner: Learner, device: Device, rows: PreferenceRows, pairs: Sequence[int]) -> PairLosses:
+        """What the loss says of these pairs."""
         answers = [2 * pair + side for pair in pairs for side in (0, 1)]
         batch = make_batch(rows.halves, answers, packed=takes_packs(learner.language_model))
         counts = torch.tensor([int(rows.halves.trained(answer).sum()) for answer in answers])
@@ -96,4 +99,4 @@ class Preferences:
                 before = token_losses(reference, there)
             now = token_losses(learner.language_model, there)
         answered, as_before = (torch.zeros(len(answers), device=now.device).index_add(0, owners, -losses) for losses in (now, before))
-        return pair_losses(answered, as_before, self._beta), (batch.tokens, batch.trained_tokens)
+        return pair_losses(answered, as_before, self._beta)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from appliance.domain.conversation import Conversation, to_json
 from appliance.domain.event import Artifact, Event, Produced
 from appliance.domain.recipe import CleaningRecipe
+from appliance.domain.row import Row, row_to_json
 from appliance.domain.spec import CleanSpec
 from appliance.stages import clean
 
@@ -47,17 +47,18 @@ class Cleaned:
 
 @pytest.fixture
 def clean_rows(tmp_path: Path) -> Callable[..., Cleaned]:
-    """``clean_rows([row, …], **fields of CleaningRecipe)``; every call writes to a folder of its own."""
+    """``clean_rows([row, …], **fields of CleaningRecipe, processes, base)``; every call writes to a folder of its own."""
     calls: list[Cleaned] = []
 
-    def cleaning(rows: Sequence[Conversation], **fields: Any) -> Cleaned:
+    def cleaning(rows: Sequence[Row], **fields: Any) -> Cleaned:
         folder = tmp_path / str(len(calls))
         folder.mkdir()
-        (folder / "rows.jsonl").write_bytes(b"".join(to_json(row) + b"\n" for row in rows))
+        (folder / "rows.jsonl").write_bytes(b"".join(row_to_json(row) + b"\n" for row in rows))
         cleaned = Cleaned(folder / "dataset")
         calls.append(cleaned)
-        spec = CleanSpec(rows=str(folder / "rows.jsonl"), output=str(cleaned.folder), recipe=CleaningRecipe(**fields))
-        clean.run(spec, cleaned.events.append)
+        processes, base = fields.pop("processes", None), fields.pop("base", "")
+        spec = CleanSpec(rows=str(folder / "rows.jsonl"), output=str(cleaned.folder), base=base, recipe=CleaningRecipe(**fields))
+        clean.run(spec, cleaned.events.append, processes)
         return cleaned
 
     return cleaning

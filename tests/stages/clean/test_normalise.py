@@ -1,4 +1,4 @@
-"""Normalising gives one spelling to what looks the same and does no harm to Chinese text."""
+"""What is invisible goes, and normalising gives one spelling to what looks the same and does no harm to Chinese text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.stages.clean.rules import normalise
+from appliance.stages.clean.rules import invisible, normalise
+from appliance.stages.clean.rules.invisible import visible
 from appliance.stages.clean.rules.normalise import normalised
 
 CHANGED = {
@@ -48,30 +49,36 @@ KEPT = [
 ]
 
 
+def tidied(text: str) -> str:
+    """Both rules in their order."""
+    return normalised(visible(text))
+
+
 @pytest.mark.parametrize("kind", CHANGED)
 def test_what_looks_the_same_becomes_the_same(kind: str) -> None:
     """Each of these spellings becomes the ordinary one."""
     before, after = CHANGED[kind]
-    assert normalised(before) == after
+    assert tidied(before) == after
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_what_means_something_is_kept(text: str) -> None:
     """Chinese punctuation, circled numbers, units, indentation, code and emoji stay as they are."""
-    assert normalised(text) == text
+    assert tidied(text) == text
 
 
 @given(st.text(max_size=60) | st.text("a\u200d👨\x1b[]3m\u3000\n \t\r\u0301e\u1100\u1161Ａ，⼈\ufe0f", max_size=30))
 def test_twice_is_once(text: str) -> None:
     """Normalising what is normalised changes nothing, the result is NFC, and no control character is left."""
-    once = normalised(text)
-    assert normalised(once) == once
+    once = tidied(text)
+    assert tidied(once) == once
     assert unicodedata.is_normalized("NFC", once)
     assert not any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in once)
 
 
 def test_the_quick_look_misses_nothing() -> None:
     """No character that the table changes, and none that is not in NFC, passes as ordinary."""
-    ordinary = [chr(code) for code in range(0x110000) if not normalise._UNUSUAL.match(chr(code))]
+    ordinary = [chr(code) for code in range(0x110000) if not normalise.UNUSUAL.match(chr(code))]
     assert not [char for char in ordinary if char.translate(normalise._TABLE) != char]
+    assert not [chr(code) for code in range(0x110000) if chr(code).isprintable() and chr(code).translate(invisible._TABLE) != chr(code)]
     assert unicodedata.is_normalized("NFC", "".join(ordinary))

@@ -26,10 +26,9 @@ SETTINGS: dict[str, Any] = {"save_steps": 4, "epochs": 4.0, "micro_batch_size": 
 
 
 @pytest.fixture
-def _worker_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _worker_signals() -> Iterator[None]:
     """SIGTERM as a worker has it, put back afterwards."""
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(stopping, "_asked", False)
     stopping.install()
     yield
     signal.signal(signal.SIGTERM, before[0])
@@ -106,7 +105,7 @@ def test_sigterm_inside_a_step_saves_the_last_one(
     with pytest.raises(Stopped):
         trained.run()
     assert checkpoints(trained) == ["step-00000004", "step-00000005"]
-    monkeypatch.setattr(stopping, "_asked", False)
+    stopping.install()
     assert_same(trained.run(), unbroken)
 
 
@@ -126,7 +125,7 @@ def test_sigterm_while_saving_waits(base: Path, tmp_path: Path, unbroken: Traine
         trained.run()
     monkeypatch.setattr(AdapterLearner, "save_weights", save_weights)
     assert checkpoints(trained) == ["step-00000003"]  # it came while the best weights of the first validation were written
-    monkeypatch.setattr(stopping, "_asked", False)
+    stopping.install()
     assert_same(trained.run(), unbroken)
 
 

@@ -8,6 +8,8 @@ from appliance.domain.dataset import printable
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.stages.ingest import columns, records
 from appliance.stages.ingest.importers import (
+    accidents,
+    alarms122,
     alpaca,
     csv_table,
     docx,
@@ -17,13 +19,19 @@ from appliance.stages.ingest.importers import (
     plain_text,
     preference,
     sharegpt,
+    signal_plans,
     spreadsheet,
+    sumo,
     text_rows,
 )
 from appliance.stages.ingest.importers.importer import Importer
 from appliance.stages.ingest.source import Source
 
 IMPORTERS: tuple[Importer, ...] = (
+    signal_plans.IMPORTER,
+    accidents.IMPORTER,
+    alarms122.IMPORTER,
+    sumo.IMPORTER,
     preference.IMPORTER,
     sharegpt.IMPORTER,
     messages.IMPORTER,
@@ -65,6 +73,6 @@ def _unrecognised(source: Source) -> ApplianceError:
     container, sample = records.container_of(source), records.sample_of(source)
     if sample:
         keys = dict.fromkeys(key for record in sample for key in record)
-        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"))
+        return ApplianceError("columns_unrecognised", existing=printable(", ".join(keys) or "-"), names=list(keys)[: columns.SHOWN_NAMES])
     code = {"list": "json_list_without_objects", "lines": "json_not_rows", "other": "format_unknown"}[container]
     return ApplianceError(code, name=source.name)

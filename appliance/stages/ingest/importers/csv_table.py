@@ -16,7 +16,7 @@ def recognise(source: Source, asked: Mapping[str, str]) -> int:
         return 0
     found = delimited.best_delimiter(source)
     is_table = not source.is_prose_by_name or found.is_even or table_rows.fitting(source, asked)
-    return found.count if is_table else 0
+    return found.even if is_table else 0
 
 
 def read(source: Source, asked: Mapping[str, str]) -> Reading:

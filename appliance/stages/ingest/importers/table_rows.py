@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from appliance.domain.conversation import Conversation
-from appliance.domain.dataset import Rejected
+from appliance.domain.dataset import Rejected, printable
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
+from appliance.domain.spreadsheet import unguarded
 from appliance.stages.ingest import columns, tables
 from appliance.stages.ingest.importers import alpaca
 from appliance.stages.ingest.importers.importer import Reading, Row
@@ -54,7 +55,7 @@ def _rows(found: Iterator[Table], asked: Mapping[str, str]) -> Iterator[Row]:
         try:
             make = _maker(table.columns, _mapping(table.columns, asked))
         except ApplianceError as error:
-            yield Rejected(1 + table.above, error.code, error.parameters, table.name, source=table.name)
+            yield Rejected(1 + table.above, error.code, error.parameters, printable(table.name), source=table.place)
             continue
         for record in table.rows:
             if isinstance(record, Rejected):
@@ -75,11 +76,14 @@ def _maker(names: tuple[str, ...], mapping: Mapping[str, str]) -> MakeRow:
         def document(cells: list[str], place: str) -> Document:
             if is_blank(cells[place_of_text]):
                 raise Refused("row_without_text")
-            return Document(cells[place_of_text], place)
+            return Document(unguarded(cells[place_of_text]), place)
 
         return document
 
     def conversation(cells: list[str], place: str) -> Conversation:
-        return Conversation(alpaca.messages_of(alpaca.AlpacaRow(**{field: cells[at] for field, at in places.items()})), place)
+        row = alpaca.AlpacaRow()
+        for field, at in places.items():
+            setattr(row, field, unguarded(cells[at]))
+        return Conversation(alpaca.messages_of(row), place)
 
     return conversation

@@ -6,35 +6,35 @@ Names and telephone numbers stay as they are in the file; replacing them is the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import headings, record_text, table_form
+from appliance.stages.ingest.traffic import headings, record_text
 from appliance.stages.ingest.traffic.accidents import is_accident_table
 from appliance.stages.ingest.traffic.wording import chosen, row
 
 FIELDS: headings.Fields = {
     "time": (
-        "报警时间", "接警时间", "警情时间", "接报时间", "报案时间", "接报警时间", "报警日期", "发生时间", "事发时间", "案发时间", "时间", "alarm time",
-        "time",
+        "报警时间", "接警时间", "警情时间", "接报时间", "报案时间", "接报警时间", "报警日期", "发生时间", "事发时间", "案发时间",
+        "时间", "alarm time", "time",
     ),
     "place": (
-        "报警地点", "警情地点", "警情地址", "事发地点", "事发地址", "案发地点", "案发地址", "发生地点", "发生地址", "事故地点", "报警地址", "详细地址",
-        "地点", "地址", "位置", "location", "place", "address",
+        "报警地点", "警情地点", "警情地址", "事发地点", "事发地址", "案发地点", "案发地址", "发生地点", "发生地址", "事故地点",
+        "报警地址", "详细地址", "地点", "地址", "位置", "location", "place", "address",
     ),
     "type": (
-        "警情类型", "警情类别", "警情类别名称", "警情性质", "报警类型", "报警类别", "警情分类", "案件类型", "案由", "事件类型", "类型", "类别", "type",
-        "category",
+        "警情类型", "警情类别", "警情类别名称", "警情性质", "报警类型", "报警类别", "警情分类", "案件类型", "案由", "事件类型", "类型",
+        "类别", "type", "category",
     ),
     "description": (
-        "警情内容", "报警内容", "警情描述", "报警描述", "简要警情", "简要案情", "警情详情", "警情概况", "接警内容", "接报内容", "事件描述", "案情",
-        "描述", "内容", "description", "content",
+        "警情内容", "报警内容", "警情描述", "报警描述", "简要警情", "简要案情", "警情详情", "警情概况", "接警内容", "接报内容",
+        "事件描述", "案情", "描述", "内容", "description", "content",
     ),
     "disposal": (
-        "处置情况", "处警情况", "处置结果", "处警结果", "处理结果", "处理情况", "出警情况", "处警反馈", "反馈内容", "反馈情况", "处警意见", "处置",
-        "disposal", "handling", "result",
+        "处置情况", "处警情况", "处置结果", "处警结果", "处理结果", "处理情况", "出警情况", "处警反馈", "反馈内容", "反馈情况",
+        "处警意见", "处置", "disposal", "handling", "result",
     ),
     "summary": ("警情摘要", "警情标题", "摘要", "summary"),
     "unit": ("处警单位", "出警单位", "处警部门", "管辖单位", "unit"),
@@ -46,7 +46,8 @@ FIELDS: headings.Fields = {
 """Field → headings that mean it."""
 
 LABELS = {
-    "time": "报警时间", "place": "地点", "type": "警情类型", "caller": "报警人", "phone": "联系电话", "description": "警情内容", "vehicles": "涉及车辆",
+    "time": "报警时间", "place": "地点", "type": "警情类型", "caller": "报警人", "phone": "联系电话", "description": "警情内容",
+    "vehicles": "涉及车辆",
     "casualties": "伤亡情况", "unit": "处警单位", "disposal": "处置情况",
 }  # fmt: skip
 """What rows call a field, in the order in which a record is shown."""
@@ -56,8 +57,18 @@ TELLING = ("122", "报警", "接警", "警情", "处警", "出警", "接报", "a
 LONGEST_SENTENCE = 120
 """Characters: a first sentence that is longer is no summary, and shortening it would be writing a new one."""
 
-SUMMARISE = ("请用一两句话概括这起122警情。", "把下面的警情记录写成简报用的一句话摘要。", "概括以下接处警记录。", "请为这条警情写摘要：时间、地点、事由、处置。")
-CLASSIFY = ("这起警情属于什么类型？只回答类型名称。", "请判断下面报警内容的警情类型。", "根据报警内容填写警情类型。", "下面的警情应归为哪一类？")
+SUMMARISE = (
+    "请用一两句话概括这起122警情。",
+    "把下面的警情记录写成简报用的一句话摘要。",
+    "概括以下接处警记录。",
+    "请为这条警情写摘要：时间、地点、事由、处置。",
+)
+CLASSIFY = (
+    "这起警情属于什么类型？只回答类型名称。",
+    "请判断下面报警内容的警情类型。",
+    "根据报警内容填写警情类型。",
+    "下面的警情应归为哪一类？",
+)
 EXTRACT = (
     "请从下面的警情中提取{fields}，以 JSON 输出。",
     "把这段接警记录结构化为 JSON，字段为：{fields}。",
@@ -65,26 +76,26 @@ EXTRACT = (
 )
 
 
-def is_alarm_table(columns: list[str]) -> bool:
+def is_alarm_table(columns: Sequence[str], asked: headings.Asked) -> bool:
     """Whether these headings are those of alarm records, and not of accidents that were investigated."""
-    fields = headings.places_of(columns, FIELDS)
+    fields = headings.places_of(columns, FIELDS, asked)
     facts = fields.keys() & {"time", "place", "type", "disposal"}
     is_telling = any(sign in headings.bare(column) for column in columns for sign in TELLING)
-    return "description" in fields and len(facts) >= 2 and is_telling and not is_accident_table(columns)
+    return "description" in fields and len(facts) >= 2 and is_telling and not is_accident_table(columns, asked)
 
 
-def rows_of(table: Table) -> Iterator[Conversation | Rejected]:
+def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Rejected]:
     """The rows of every record."""
-    return record_text.rows_of(table, FIELDS, _rows_of)
+    return record_text.rows_of(table, asked, FIELDS, _rows_of)
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     summary = record.get("summary") or _summary(record)
     if summary:
         question = f"{chosen(SUMMARISE, 'summary', *record.values())}\n\n{record_text.listed(record, LABELS)}"
         yield row(question, summary, source, {"task": "alarm_summary", **known})
-    if "type" in record:
+    if known:
         question = f"{chosen(CLASSIFY, 'class', *record.values())}\n\n{record['description']}"
         yield row(question, record["type"], source, {"task": "alarm_classification", **known})
     if record.keys() & {"time", "place", "type", "disposal"}:
@@ -95,7 +106,7 @@ def _summary(record: Mapping[str, str]) -> str:
     """When, where, what, and what was done, as far as it is there; empty when there is too little for a summary."""
     about = record_text.first_sentence(record["description"])
     about = about if len(about) <= LONGEST_SENTENCE else ""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     kind = f"{begin}{'发生' if begin else ''}警情（{record['type']}）。" if "type" in record else f"{begin}。" if begin else ""
     if not kind or not (about or "type" in record):
         return ""
@@ -116,9 +127,11 @@ def _extraction(record: Mapping[str, str], source: str, known: Mapping[str, str]
 
 
 def _narrated(record: Mapping[str, str]) -> str:
-    caller = " ".join(filter(None, (record.get("caller"), record.get("phone"))))
-    begin = "，".join(filter(None, (record.get("time"), f"{caller}报警称" if caller else "群众报警称")))
-    return f"{begin}：{record_text.sentence(record['description'])}" + _rest(record, ("place", "type", "vehicles", "casualties", "unit", "disposal"))
+    phone = f"（电话 {record['phone']}）" if "phone" in record else ""
+    begin = "，".join(filter(None, (record.get("time"), f"{record.get('caller', '群众')}{phone}报警称")))
+    return f"{begin}：{record_text.sentence(record['description'])}" + _rest(
+        record, ("place", "type", "vehicles", "casualties", "unit", "disposal")
+    )
 
 
 def _reported(record: Mapping[str, str]) -> str:
@@ -136,9 +149,6 @@ def _rest(record: Mapping[str, str], fields: tuple[str, ...]) -> str:
     return "".join(f"{LABELS[field]}：{record_text.sentence(record[field])}" for field in fields if field in record)
 
 
-def has_description(columns: list[str]) -> bool:
+def has_description(columns: Sequence[str], asked: headings.Asked) -> bool:
     """What is enough when somebody says that these are alarms."""
-    return "description" in headings.places_of(columns, FIELDS)
-
-
-IMPORTER = table_form.importer("alarms122", is_alarm_table, rows_of, has_description)
+    return "description" in headings.places_of(columns, FIELDS, asked)

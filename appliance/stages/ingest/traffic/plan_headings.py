@@ -9,7 +9,18 @@ from typing import NamedTuple
 from appliance.stages.ingest.traffic import headings
 
 PLAN_FIELDS: headings.Fields = {
-    "intersection": ("路口名称", "路口", "交叉口名称", "交叉口", "信号机名称", "路口编号", "信号机编号", "intersection", "junction", "node"),
+    "intersection": (
+        "路口名称",
+        "路口",
+        "交叉口名称",
+        "交叉口",
+        "信号机名称",
+        "路口编号",
+        "信号机编号",
+        "intersection",
+        "junction",
+        "node",
+    ),
     "plan": ("方案名称", "方案", "方案号", "方案编号", "配时方案", "时段名称", "时段", "控制时段", "plan", "period"),
     "cycle": ("周期", "周期时长", "信号周期", "周期时间", "周期长", "周期秒", "cycle", "cyclelength", "cycletime"),
     "offset": ("相位差", "协调相位差", "绝对相位差", "offset"),
@@ -58,25 +69,31 @@ class WideForm(NamedTuple):
 Form = LongForm | WideForm
 
 
-def form_of(columns: Sequence[str]) -> Form | None:
+def form_of(columns: Sequence[str], asked: headings.Asked) -> Form | None:
     """How a table with these headings holds signal plans; None when it does not."""
-    fields = headings.places_of(columns, PLAN_FIELDS)
+    fields = headings.places_of(columns, PLAN_FIELDS, asked)
     if "intersection" not in fields:
         return None
-    long = headings.places_of([_without_unit(column) for column in columns], {**PHASE_FIELDS, **NAME_FIELDS})
+    long = _of_phases(columns, asked)
     if all(field in long for field in REQUIRED) and {"phase", "movement"} & long.keys():
         return LongForm({**long, **fields})
     wide = _wide(columns, set(fields.values()))
     return WideForm(fields, wide) if len(wide) >= FEWEST_PHASES else None
 
 
-def is_plan_table(columns: list[str]) -> bool:
+def is_plan_table(columns: Sequence[str], asked: headings.Asked) -> bool:
     """Whether these headings are those of signal plans."""
-    return form_of(columns) is not None
+    return form_of(columns, asked) is not None
+
+
+def _of_phases(columns: Sequence[str], asked: headings.Asked) -> dict[str, int]:
+    fields = {**PHASE_FIELDS, **NAME_FIELDS}
+    guessed = headings.places_of([_without_unit(column) for column in columns], fields, {})
+    return {**guessed, **headings.places_of(columns, dict.fromkeys(fields, ()), asked)}
 
 
 def _wide(columns: Sequence[str], taken: set[int]) -> dict[str, dict[str, int]]:
-    """Phase → field → place, for headings such as ``相位1绿灯``, ``东西直行黄灯`` or ``P2_green``; phases with all times that are needed."""
+    """Phase → field → place, for headings such as ``相位1绿灯`` or ``P2_green``; only phases with a green and a yellow."""
     found: dict[str, dict[str, int]] = {}
     for place, column in enumerate(columns):
         name = _without_unit(column)

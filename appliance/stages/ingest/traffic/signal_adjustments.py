@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from appliance.domain.conversation import Conversation
 from appliance.domain.signal_plan import Phase, SignalPlan, moved_green
 from appliance.stages.ingest.traffic import figures
-from appliance.stages.ingest.traffic.signal_text import identity, lamps, shown
+from appliance.stages.ingest.traffic.signal_text import identity, lamps, shown, times_added
 from appliance.stages.ingest.traffic.wording import chosen, number, row
 
 LARGEST_CHANGE = 15
@@ -64,16 +64,17 @@ def _moved(plan: SignalPlan, source: str) -> Conversation | None:
     after = moved_green(plan, receiver, giver, change)
     more, less = plan.phases[receiver], plan.phases[giver]
     lines = [
-        f"周期不变，增加的 {figures.seconds(change)} 要从其他相位扣除。“{less.name}”的绿灯 {figures.seconds(less.green)}，"
-        f"最小绿灯 {figures.seconds(less.least_green)}，可让出的时间最多，由它让出。",
+        (
+            f"周期不变，增加的 {figures.seconds(change)} 要从其他相位扣除。“{less.name}”的绿灯 {figures.seconds(less.green)}，"
+            f"最小绿灯 {figures.seconds(less.least_green)}，可让出的时间最多，由它让出。"
+        ),
         "调整后：",
         *(
             f"- {phase.name}：绿灯 {figures.seconds(phase.green)}，黄灯 {figures.seconds(phase.yellow)}，全红 "
             f"{figures.seconds(phase.all_red)}（{lamps_of(after, phase)}）"
             for phase in after.phases
         ),
-        f"校验：{figures.added(part for one in after.phases for part in (one.green, one.yellow, one.all_red))} = "
-        f"{figures.seconds(after.phases_sum)}，周期仍为 {figures.seconds(plan.cycle)}。",
+        (f"校验：{times_added(after)} = {figures.seconds(after.phases_sum)}，周期仍为 {figures.seconds(plan.cycle)}。"),
     ]
     asked = chosen(MOVE, "moved", identity(plan)).format(phase=more.name, seconds=figures.seconds(change))
     return row(f"{shown(plan)}\n\n{asked}", "\n".join(lines), source, {"task": "signal_adjust"})

@@ -9,16 +9,24 @@ from appliance.domain import signal_capacity as capacity
 from appliance.domain.conversation import Conversation
 from appliance.domain.signal_plan import SignalPlan
 from appliance.stages.ingest.traffic import figures
-from appliance.stages.ingest.traffic.signal_text import identity, shown
+from appliance.stages.ingest.traffic.signal_text import identity, shown, times_added
 from appliance.stages.ingest.traffic.wording import chosen, row
 
 LONGEST_CYCLE = 180
 """Seconds. Longer cycles are not proposed: drivers and pedestrians stop believing in a green."""
 
-SATURATION = ("请计算各相位的饱和度，并指出最紧张的相位。", "各相位的通行能力和饱和度是多少？", "这个方案在给定流量下够用吗？请用饱和度说明。")
+SATURATION = (
+    "请计算各相位的饱和度，并指出最紧张的相位。",
+    "各相位的通行能力和饱和度是多少？",
+    "这个方案在给定流量下够用吗？请用饱和度说明。",
+)
 WEBSTER = ("请用韦伯斯特公式计算最佳周期。", "按 Webster 法，这个路口的最佳周期是多少？", "现行周期合适吗？请用韦伯斯特最佳周期核对。")
 DELAY = ("请估算各相位的平均控制延误和服务水平。", "这个方案下车辆平均要等多久？给出服务水平。")
-DIVIDE = ("周期不变，请按流量比重新分配绿灯。", "请在不改变周期的前提下，按韦伯斯特法优化绿信比。", "流量如上，周期不动，绿灯应怎样重新分配？")
+DIVIDE = (
+    "周期不变，请按流量比重新分配绿灯。",
+    "请在不改变周期的前提下，按韦伯斯特法优化绿信比。",
+    "流量如上，周期不动，绿灯应怎样重新分配？",
+)
 
 
 def rows_of(plan: SignalPlan, source: str) -> Iterator[Conversation]:
@@ -37,11 +45,11 @@ def rows_of(plan: SignalPlan, source: str) -> Iterator[Conversation]:
 
 def _saturation(plan: SignalPlan) -> str:
     lines = ["有效绿灯取显示绿灯（启动损失 2 s 与黄灯末尾可利用的 2 s 相抵）。通行能力 c = s × g ÷ C，饱和度 X = q ÷ c。"]
-    for phase in plan.phases:
-        lines.append(
-            f"- {phase.name}：c = {figures.plain(phase.saturation_flow or 0, 0)} × {figures.plain(phase.green)} ÷ {figures.plain(plan.cycle)} = "
-            f"{figures.flow(capacity.capacity(plan, phase))}，X = {figures.ratio(capacity.saturation(plan, phase))}"
-        )
+    lines += [
+        f"- {phase.name}：c = {figures.plain(phase.saturation_flow or 0, 0)} × {figures.plain(phase.green)} ÷ {figures.plain(plan.cycle)} "
+        f"= {figures.flow(capacity.capacity(plan, phase))}，X = {figures.ratio(capacity.saturation(plan, phase))}"
+        for phase in plan.phases
+    ]
     worst = max(plan.phases, key=lambda phase: capacity.saturation(plan, phase))
     used = capacity.saturation(plan, worst)
     verdict = "已过饱和，排队会逐周期增长" if used > 1 else "接近饱和，余量不足" if used > 0.9 else "有余量"
@@ -52,7 +60,9 @@ def _saturation(plan: SignalPlan) -> str:
 def _webster(plan: SignalPlan) -> str:
     ratios = "，".join(f"{phase.name} {figures.ratio(capacity.flow_ratio(phase))}" for phase in plan.phases)
     lost, total = capacity.lost_time(plan), capacity.flow_ratio_sum(plan)
-    lines = [f"各相位流量比 y = q ÷ s：{ratios}；合计 Y = {figures.ratio(total)}。每周期损失时间 L = {figures.seconds(lost)}（黄灯与全红之和）。"]
+    lines = [
+        f"各相位流量比 y = q ÷ s：{ratios}；合计 Y = {figures.ratio(total)}。每周期损失时间 L = {figures.seconds(lost)}（黄灯与全红之和）。"
+    ]
     best = capacity.webster_cycle(plan)
     if best is None:
         return (
@@ -108,10 +118,11 @@ def _divided(plan: SignalPlan) -> str:
             f"饱和度 {figures.ratio(capacity.saturation(plan, before))} → {figures.ratio(capacity.saturation(after, phase))}"
         )
     now, then = capacity.mean_delay(plan), capacity.mean_delay(after)
+    still = "；但仍过饱和，还需增加通行能力或分流" if capacity.critical_saturation(plan) > 1 else ""
     lines.append(
-        f"校验：{figures.added(part for one in after.phases for part in (one.green, one.yellow, one.all_red))} = "
+        f"校验：{times_added(after)} = "
         f"{figures.seconds(after.phases_sum)}，周期仍为 {figures.seconds(plan.cycle)}。"
         f"路口平均延误（HCM）由 {figures.seconds(now, 1)}/veh 变为 {figures.seconds(then, 1)}/veh，"
-        f"{'可以采用' if then < now else '没有减少，建议维持现行绿灯'}。"
+        f"{'可以采用' if then < now else '没有减少，建议维持现行绿灯'}{still}。"
     )
     return "\n".join(lines)

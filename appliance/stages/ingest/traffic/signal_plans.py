@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.stages.ingest.tables import Table
-from appliance.stages.ingest.traffic import plan_tables, signal_rows, table_form
-from appliance.stages.ingest.traffic.plan_headings import is_plan_table
+from appliance.stages.ingest.traffic import headings, plan_tables, signal_rows
+from appliance.stages.ingest.traffic.plan_headings import NAME_FIELDS, PHASE_FIELDS, PLAN_FIELDS
 
 
-def rows_of(table: Table) -> Iterator[Conversation | Rejected]:
+def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Rejected]:
     """The rows of every plan, in the order in which plans begin."""
-    for read in plan_tables.plans_of(table):
+    for read in plan_tables.plans_of(table, asked):
         if isinstance(read, Rejected):
             yield read
             continue
@@ -26,4 +26,5 @@ def rows_of(table: Table) -> Iterator[Conversation | Rejected]:
         yield from signal_rows.rows_of(read.plan, read.place)
 
 
-IMPORTER = table_form.importer("signal_plans", is_plan_table, rows_of)
+FIELDS: headings.Fields = {**PLAN_FIELDS, **PHASE_FIELDS, **NAME_FIELDS}
+"""Field → headings that mean it."""

@@ -16,7 +16,7 @@ from appliance.domain.signal_plan import (
 )
 from appliance.stages.ingest.refusal import Refused
 from appliance.stages.ingest.traffic import figures, signal_adjustments, signal_flows
-from appliance.stages.ingest.traffic.signal_text import identity, shown, title
+from appliance.stages.ingest.traffic.signal_text import identity, shown, times_added, title
 from appliance.stages.ingest.traffic.wording import chosen, number, row
 
 EXPLAIN = (
@@ -76,7 +76,7 @@ def explanation_row(plan: SignalPlan, source: str) -> Conversation:
         lines.append(
             f"{place}. {phase.name}：绿灯 {figures.seconds(phase.green)}，黄灯 {figures.seconds(phase.yellow)}，"
             f"全红 {figures.seconds(phase.all_red)}，共 {figures.seconds(phase.length)}；"
-            f"绿信比 {figures.ratio(phase.green / plan.cycle)}，本相位看到的红灯为 {figures.seconds(plan.red_of(phase))}。"
+            f"绿信比 {figures.ratio(phase.green / plan.cycle)}，本相位的红灯（含全红）为 {figures.seconds(plan.red_of(phase))}。"
         )
     clearance = math.fsum(phase.yellow + phase.all_red for phase in plan.phases)
     lines.append(f"每周期用于黄灯和全红的时间共 {figures.seconds(clearance)}，占周期的 {figures.percent(clearance / plan.cycle)}。")
@@ -100,12 +100,17 @@ def figure_row(plan: SignalPlan, source: str) -> Conversation:
             ),
             (
                 f"“{phase.name}”每个周期要等多长的红灯？",
-                f"红灯 = 周期 − 绿灯 − 黄灯 = {cycle} − {green} − {figures.plain(phase.yellow)} = {figures.seconds(plan.red_of(phase))}。",
+                (
+                    f"红灯（含全红）= 周期 − 绿灯 − 黄灯 = {cycle} − {green} − {figures.plain(phase.yellow)} "
+                    f"= {figures.seconds(plan.red_of(phase))}。"
+                ),
             ),
             (
                 f"“{phase.name}”每小时一共得到多少绿灯时间？",
-                f"每小时有 3600 ÷ {cycle} = {figures.plain(3600 / plan.cycle)} 个周期，"
-                f"绿灯共 3600 × {green} ÷ {cycle} = {figures.seconds(3600 * phase.green / plan.cycle, 0)}。",
+                (
+                    f"每小时有 3600 ÷ {cycle} = {figures.plain(3600 / plan.cycle)} 个周期，"
+                    f"绿灯共 3600 × {green} ÷ {cycle} = {figures.seconds(3600 * phase.green / plan.cycle, 0)}。"
+                ),
             ),
         ),
         "asked",
@@ -119,12 +124,12 @@ def _checked(plan: SignalPlan, faults: list[Fault]) -> str:
     if any(fault.code == "plan_time_negative" for fault in faults):
         return "\n".join(("方案有误，不能下发：", *lines))
     wrong = {fault.code for fault in faults}
-    total = f"{figures.added(part for one in plan.phases for part in (one.green, one.yellow, one.all_red))} = {figures.plain(plan.phases_sum)}"
+    total = f"{times_added(plan)} = {figures.plain(plan.phases_sum)}"
     right = []
     if "plan_cycle_mismatch" not in wrong:
         right.append(f"各相位的绿灯、黄灯、全红之和为 {total} s，等于周期 {figures.seconds(plan.cycle)}。")
     if "plan_red_mismatch" not in wrong and any(phase.red is not None for phase in plan.phases):
-        right.append("各相位的绿灯、黄灯、红灯之和都等于周期。")
+        right.append(f"各相位的绿灯、黄灯、{'全红、' if plan.reds_leave_out_all_red else ''}红灯之和都等于周期。")
     if "plan_green_short" not in wrong:
         shortest = min(plan.phases, key=lambda phase: phase.green - phase.least_green)
         least = figures.seconds(shortest.least_green) + ("（方案未注明，按常用下限）" if shortest.minimum_green is None else "")
@@ -141,7 +146,7 @@ def _checked(plan: SignalPlan, faults: list[Fault]) -> str:
 
 
 def _cycle_mismatch(plan: SignalPlan, _fault: Fault) -> str:
-    total = figures.added(part for one in plan.phases for part in (one.green, one.yellow, one.all_red))
+    total = times_added(plan)
     difference = plan.phases_sum - plan.cycle
     return (
         f"各相位的绿灯、黄灯、全红之和为 {total} = {figures.seconds(plan.phases_sum)}，与周期 {figures.seconds(plan.cycle)} 不符，"
@@ -154,8 +159,9 @@ def _red_mismatch(plan: SignalPlan, fault: Fault) -> str:
     assert phase.red is not None
     return (
         f"“{phase.name}”的绿灯、黄灯、红灯之和为 {figures.added((phase.green, phase.yellow, phase.red))} = "
-        f"{figures.seconds(fault.parameters['sum'])}，与周期 {figures.seconds(plan.cycle)} 不符；按周期计算，红灯应为 "
-        f"{figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} = {figures.seconds(plan.red_of(phase))}。"
+        f"{figures.seconds(fault.parameters['sum'])}，与周期 {figures.seconds(plan.cycle)} 不符；"
+        f"按周期计算，红灯（含全红）应为 {figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} "
+        f"= {figures.seconds(plan.red_of(phase))}。"
     )
 
 

@@ -23,9 +23,16 @@ def shown(plan: SignalPlan, with_flows: bool = False) -> str:
     return form(plan, with_flows)
 
 
+def times_added(plan: SignalPlan) -> str:
+    """Every time of the plan in a sum without its result: ``40 + 3 + 2 + 40 + 3 + 2``."""
+    return figures.added(part for one in plan.phases for part in (one.green, one.yellow, one.all_red))
+
+
 def identity(plan: SignalPlan) -> str:
     """What wordings for this plan are chosen by."""
-    return f"{title(plan)} {plan.cycle} {plan.offset} " + " ".join(f"{one.name}:{one.green}:{one.yellow}:{one.all_red}" for one in plan.phases)
+    return f"{title(plan)} {plan.cycle} {plan.offset} " + " ".join(
+        f"{one.name}:{one.green}:{one.yellow}:{one.all_red}" for one in plan.phases
+    )
 
 
 def _head(plan: SignalPlan) -> str:
@@ -67,7 +74,9 @@ def _as_table(plan: SignalPlan, with_flows: bool) -> str:
 def _in_short(plan: SignalPlan, with_flows: bool) -> str:
     parts = []
     for phase in plan.phases:
-        clear = f"{phase.name} 绿 {figures.seconds(phase.green)} / 黄 {figures.seconds(phase.yellow)} / 全红 {figures.seconds(phase.all_red)}"
+        clear = (
+            f"{phase.name} 绿 {figures.seconds(phase.green)} / 黄 {figures.seconds(phase.yellow)} / 全红 {figures.seconds(phase.all_red)}"
+        )
         more = [f"{name} {figure}" for name, figure in _facts(phase, with_flows)[3:]]
         parts.append(clear + (f"（{'，'.join(more)}）" if more else ""))
     return f"{title(plan)}信号配时：{_head(plan)}；" + "；".join(parts) + "。"

@@ -46,9 +46,21 @@ def simulation(simulator: Path, tmp_path_factory: pytest.TempPathFactory) -> Sim
     )
     (folder / "demand.rou.xml").write_text(f"<routes>{demand}</routes>")
     (folder / "measure.add.xml").write_text(f'<additional><edgeData id="e" file="{edges}" period="200"/></additional>')
-    options = [f"--net-file={net}", f"--route-files={folder / 'demand.rou.xml'}", f"--additional-files={folder / 'measure.add.xml'}", "--end=600"]
+    options = [
+        f"--net-file={net}",
+        f"--route-files={folder / 'demand.rou.xml'}",
+        f"--additional-files={folder / 'measure.add.xml'}",
+        "--end=600",
+    ]
     quiet = ["--no-step-log", "--no-warnings", "--xml-validation=never", "--seed=11"]
-    run(simulator / "sumo", *options, *quiet, f"--tripinfo-output={trips}", "--tripinfo-output.write-unfinished", f"--summary-output={summary}")
+    run(
+        simulator / "sumo",
+        *options,
+        *quiet,
+        f"--tripinfo-output={trips}",
+        "--tripinfo-output.write-unfinished",
+        f"--summary-output={summary}",
+    )
     run(simulator / "sumo", *options, *quiet, f"--tripinfo-output={packed}", "--tripinfo-output.write-unfinished")
     return Simulation(net, trips, packed, summary, edges)
 

@@ -14,7 +14,15 @@ from appliance.stages.ingest.traffic import figures, wording
 
 @pytest.mark.parametrize(
     ("value", "decimals", "text"),
-    [(3.0, 2, "3"), (12.5, 2, "12.5"), (2.675, 2, "2.68"), (0.5, 0, "1"), (Decimal("-0.001"), 2, "0"), (Fraction(1, 3), 3, "0.333"), (1200, 0, "1200")],
+    [
+        (3.0, 2, "3"),
+        (12.5, 2, "12.5"),
+        (2.675, 2, "2.68"),
+        (0.5, 0, "1"),
+        (Decimal("-0.001"), 2, "0"),
+        (Fraction(1, 3), 3, "0.333"),
+        (1200, 0, "1200"),
+    ],
 )
 def test_rounding_is_done_by_hand(value: figures.Number, decimals: int, text: str) -> None:
     """Half is rounded up, idle zeros are left out, and there is no minus nought."""
@@ -24,7 +32,12 @@ def test_rounding_is_done_by_hand(value: figures.Number, decimals: int, text: st
 def test_units_are_written() -> None:
     """Each figure has the unit of its kind."""
     assert figures.kilometres_per_hour(Decimal("13.89")) == "50 km/h"
-    assert (figures.seconds(40.0), figures.metres(183.2), figures.flow(777.7), figures.percent(0.4645)) == ("40 s", "183.2 m", "778 pcu/h", "46.5%")
+    assert (figures.seconds(40.0), figures.metres(183.2), figures.flow(777.7), figures.percent(0.4645)) == (
+        "40 s",
+        "183.2 m",
+        "778 pcu/h",
+        "46.5%",
+    )
 
 
 @given(st.decimals(min_value=-(10**9), max_value=10**9, places=4))

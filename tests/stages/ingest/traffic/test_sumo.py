@@ -58,9 +58,9 @@ def test_a_network_is_described(simulation: Simulation, imported: Callable[[str]
     ((question, answer),) = [pair for pair in answers(imported("net"), "sumo_scene") if "路段总长" in pair[1]]
     near(answer, r"共有 (\d+) 条路段", len(edges))
     near(answer, r"、(\d+) 条车道，", len(lanes))
-    near(answer, r"路段总长 ([\d.]+) km", sum(lengths) / 1000)
-    near(answer, r"车道总长 ([\d.]+) km", sum(lanes) / 1000)
-    near(answer, r"平均每条路段长 ([\d.]+) m", sum(lengths) / len(edges))
+    near(answer, r"路段总长 ([\d.]+) km", sum(lengths, Fraction(0)) / 1000)
+    near(answer, r"车道总长 ([\d.]+) km", sum(lanes, Fraction(0)) / 1000)
+    near(answer, r"平均每条路段长 ([\d.]+) m", sum(lengths, Fraction(0)) / len(edges))
     near(answer, r"共有 (\d+) 个节点", junctions.total())
     near(answer, r"信号控制 (\d+) 个", junctions["traffic_light"])
     near(answer, r"限速为 ([\d.]+) km/h", Fraction(edges[0][0].get("speed", "")) * 18 / 5, 1)
@@ -147,7 +147,8 @@ def test_the_course_of_a_run_is_described(simulation: Simulation, imported: Call
     steps = list(ET.parse(simulation.summary).getroot().iter("step"))
     running = [int(step.get("running", "")) for step in steps]
     halting = [int(step.get("halting", "")) for step in steps]
-    driven = sum(count * Fraction(step.get("meanSpeed", "")) for count, step in zip(running, steps, strict=True) if count)
+    speeds = [Fraction(step.get("meanSpeed", "")) for step in steps]
+    driven = sum((count * speed for count, speed in zip(running, speeds, strict=True) if count), Fraction(0))
     found = imported("summary")
     ((_, answer),) = answers(found, "sumo_scene")
     near(answer, r"共有 (\d+) 辆车进入路网", int(steps[-1].get("inserted", "")))
@@ -175,8 +176,9 @@ def test_edges_are_measured_by_interval(simulation: Simulation, imported: Callab
     assert len(described) == len(intervals) == len(asked) == 3
     for interval, (_, answer) in zip(intervals, described, strict=True):
         edges = [edge for edge in interval if edge.get("speed")]
-        seconds = sum(Fraction(edge.get("sampledSeconds", "")) for edge in edges)
-        distance = sum(Fraction(edge.get("sampledSeconds", "")) * Fraction(edge.get("speed", "")) for edge in edges)
+        times = [Fraction(edge.get("sampledSeconds", "")) for edge in edges]
+        seconds = sum(times, Fraction(0))
+        distance = sum((time * Fraction(edge.get("speed", "")) for time, edge in zip(times, edges, strict=True)), Fraction(0))
         left = [int(edge.get("left", "")) for edge in edges]
         length = Fraction(interval.get("end", "")) - Fraction(interval.get("begin", ""))
         near(answer, r"(\d+) 条路段中有", len(interval))

@@ -9,7 +9,6 @@ from itertools import islice
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected
 from appliance.domain.errors import ApplianceError
-from appliance.stages.ingest.importers.importer import Importer, Reading
 from appliance.stages.ingest.refusal import Refused, rejected
 from appliance.stages.ingest.source import Source
 from appliance.stages.ingest.traffic.sumo.edge_measures import EdgeMeasures
@@ -20,7 +19,6 @@ from appliance.stages.ingest.traffic.sumo.reading import Reader
 from appliance.stages.ingest.traffic.sumo.steps import Steps
 from appliance.stages.ingest.traffic.sumo.trips import Trips
 from appliance.stages.ingest.traffic.sumo.xml_stream import Element, elements
-from appliance.stages.ingest.traffic.table_form import TELLING
 
 ROOTS: Mapping[str, tuple[Callable[[str], Reader], ...]] = {
     "net": (Network, Programs),
@@ -40,10 +38,8 @@ _ROOT = re.compile(rb"(?:<\?.*?\?>|<!--.*?-->|\s+)*+<(?:!DOCTYPE\s+)?([\w:.-]+)"
 """What stands above the root element, and its name, which a document type tells, too."""
 
 
-def recognise(source: Source, asked: Mapping[str, str]) -> int:
-    """Whether the document's root is one of SUMO's; one that hides it behind a document type is recognised, to be refused by name."""
-    if asked or source.medium not in {"text", "gzip"}:
-        return 0
+def is_of_sumo(source: Source) -> bool:
+    """Whether the document's root is one of SUMO's, even one that is hidden behind a document type or breaks off."""
     head = b""
     try:
         for block in _peeked(source):
@@ -54,15 +50,14 @@ def recognise(source: Source, asked: Mapping[str, str]) -> int:
         # Damage shows when the file is read; what has been unpacked is enough to know it by.
         pass
     root = _ROOT.match(head.lstrip(_BLANK)[:_BEGINNING])
-    return TELLING if root and root[1].decode("ascii", "replace") in ROOTS else 0
+    return root is not None and root[1].decode("ascii", "replace") in ROOTS
 
 
-def read(source: Source, _asked: Mapping[str, str]) -> Reading:
-    """The rows of a file, all of them from the figures that stand in it."""
-    return Reading(_rows(source))
+def rows_of(source: Source) -> Iterator[Conversation | Rejected]:
+    """The rows of a file, all of them from the figures that stand in it; elements that cannot be read are refused one by one.
 
-
-def _rows(source: Source) -> Iterator[Conversation | Rejected]:
+    Raises ``sumo_root_unknown`` and what ``elements`` and ``unpacked`` raise.
+    """
     found = elements(_blocks(source), source.name)
     root = next(found)
     if root.name not in ROOTS:
@@ -95,6 +90,3 @@ def _peeked(source: Source) -> Iterator[bytes]:
 def _excerpt(element: Element) -> bytes:
     attributes = "".join(f' {name}="{value}"' for name, value in islice(element.attributes.items(), 12))
     return f"<{element.name}{attributes}>"[:1000].encode("utf-8", "surrogatepass")
-
-
-IMPORTER = Importer("sumo", recognise, read)

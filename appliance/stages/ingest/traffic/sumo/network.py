@@ -19,10 +19,10 @@ SAMPLED = 30
 MOST_LANES = 60
 """Incoming lanes of a junction that can be shown in a question."""
 JUNCTION_KINDS = {
-    "traffic_light": "信号控制", "priority": "主路优先", "right_before_left": "右侧先行", "unregulated": "无管制", "priority_stop": "停车让行",
-    "allway_stop": "全向停车", "dead_end": "尽头", "rail_crossing": "铁路道口", "zipper": "交替通行",
+    "traffic_light": "信号控制", "priority": "主路优先", "right_before_left": "右侧先行", "unregulated": "无管制",
+    "priority_stop": "停车让行", "allway_stop": "全向停车", "dead_end": "尽头", "rail_crossing": "铁路道口", "zipper": "交替通行",
 }  # fmt: skip
-"""Junction types (sumo.dlr.de/docs/Networks/PlainXML) in Chinese; the variants of ``traffic_light`` count with it, others keep their name."""
+"""Junction types (sumo.dlr.de/docs/Networks/PlainXML) in Chinese; variants of ``traffic_light`` count with it, others keep their name."""
 
 DESCRIBE = ("请根据统计描述这个 SUMO 路网。", "下面是一个仿真路网的统计，请用文字说明它的规模和特点。", "请把以下路网数据写成一段说明。")
 CROSS = ("以自由流速度通过这条路段需要多长时间？", "按限速匀速行驶，通过这条路段要多少秒？限速合多少 km/h？")
@@ -74,7 +74,7 @@ class Network:
             edge, self._edge = self._edge, None
             if not self._lanes:
                 raise Refused("sumo_edge_without_lanes", edge=text(edge, "id"))
-            length, speed = self._lanes[0]
+            name, (length, speed) = text(edge, "id"), self._lanes[0]
             self._edges += 1
             self._lane_count += len(self._lanes)
             self._length += length
@@ -82,7 +82,6 @@ class Network:
             self._speeds[max(lane_speed for _, lane_speed in self._lanes)] += 1
             begin, end = edge.attributes.get("from", ""), edge.attributes.get("to", "")
             if length and speed and begin and end:
-                name = text(edge, "id")
                 self._sample.add(name, _Edge(name, text(edge, "from"), text(edge, "to"), len(self._lanes), length, speed, edge.line))
         return ()
 
@@ -101,11 +100,11 @@ class Network:
         if kind == "internal":
             return
         kind = "traffic_light" if kind.startswith("traffic_light") else kind
+        name = text(element, "id")
         self._kinds[kind] += 1
         lanes = element.attributes.get("incLanes", "").split()
         incoming = [lane for lane in lanes if not lane.startswith(":")]
         if kind == "traffic_light" and 0 < len(incoming) <= MOST_LANES:
-            name = text(element, "id")
             self._signals.add(name, (name, incoming, element.line))
 
     def _description(self) -> Conversation:
@@ -122,9 +121,11 @@ class Network:
         junctions, signals = self._kinds.total(), self._kinds["traffic_light"]
         speed, count = speeds[0]
         answer = [
-            f"路网共有 {self._edges} 条路段、{self._lane_count} 条车道，路段总长 {figures.kilometres(self._length)}，车道总长 "
-            f"{figures.kilometres(self._lane_length)}。平均每条路段长 {figures.metres(self._length / self._edges)}、"
-            f"{figures.plain(Decimal(self._lane_count) / self._edges)} 条车道。",
+            (
+                f"路网共有 {self._edges} 条路段、{self._lane_count} 条车道，路段总长 {figures.kilometres(self._length)}，车道总长 "
+                f"{figures.kilometres(self._lane_length)}。平均每条路段长 {figures.metres(self._length / self._edges)}、"
+                f"{figures.plain(Decimal(self._lane_count) / self._edges)} 条车道。"
+            ),
             f"最常见的限速为 {figures.kilometres_per_hour(speed)}（{count} 条路段，占 {figures.percent(Decimal(count) / self._edges)}）。",
         ]
         if junctions:
@@ -133,7 +134,7 @@ class Network:
             left, low, right, high = self._bounds
             answer.append(f"范围约 {figures.metres(right - left)} × {figures.metres(high - low)}。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _crossing(self, edge: _Edge) -> Conversation:
         shown = (

@@ -20,7 +20,7 @@ ALWAYS_HONEST = 64 << 20
 def unpacked(path: Path, name: str) -> Iterator[bytes]:
     """The text of a gzip file, its members one after another.
 
-    Raises ``packed_file_damaged``, ``packed_file_is_bomb`` and ``source_unreadable``, with the file's ``name``.
+    Raises ``file_damaged``, ``file_is_bomb`` and ``source_unreadable``, with the file's ``name``.
     """
     read = written = 0
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -35,12 +35,12 @@ def unpacked(path: Path, name: str) -> Iterator[bytes]:
                     data = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
                     written += len(text)
                     if written > max(ALWAYS_HONEST, HONEST_RATIO * read):
-                        raise ApplianceError("packed_file_is_bomb", name=name, unpacked=written)
+                        raise ApplianceError("file_is_bomb", name=name, unpacked=written)
                     if text:
                         yield text
     except zlib.error as error:
-        raise ApplianceError("packed_file_damaged", name=name) from error
+        raise ApplianceError("file_damaged", name=name) from error
     except OSError as error:
         raise ApplianceError("source_unreadable", name=name) from error
     if not decoder.eof:
-        raise ApplianceError("packed_file_damaged", name=name)
+        raise ApplianceError("file_damaged", name=name)

@@ -25,7 +25,11 @@ LONGEST_STATE = 200
 FIXED = frozenset({"", "static"})
 """Types of programs whose durations are what happens; of the others they are only where a state begins to be judged."""
 
-EXPLAIN = ("请解释这段 SUMO 信号程序（tlLogic）。", "下面的 tlLogic 是怎样放行的？", "说明这个 SUMO 信号机的程序：周期、各状态的时长和作用。")
+EXPLAIN = (
+    "请解释这段 SUMO 信号程序（tlLogic）。",
+    "下面的 tlLogic 是怎样放行的？",
+    "说明这个 SUMO 信号机的程序：周期、各状态的时长和作用。",
+)
 
 
 class State(NamedTuple):
@@ -140,7 +144,9 @@ def _explained(program: Element, states: list[State], source: str) -> Conversati
     lines = [f'<tlLogic id="{text(program, "id")}" type="{kind}" offset="{offset}">']
     for state in states:
         limits = "".join(
-            f' {name}="{figures.plain(value)}"' for name, value in (("minDur", state.shortest), ("maxDur", state.longest)) if value is not None
+            f' {name}="{figures.plain(value)}"'
+            for name, value in (("minDur", state.shortest), ("maxDur", state.longest))
+            if value is not None
         )
         lines.append(f'    <phase duration="{figures.plain(state.duration)}"{limits} state="{state.signals}"/>')
     lines.append("</tlLogic>")
@@ -150,7 +156,11 @@ def _explained(program: Element, states: list[State], source: str) -> Conversati
     ]
     for place, state in enumerate(states, 1):
         green = [str(index) for index, signal in enumerate(state.signals) if signal in "Gg"]
-        limits = "" if state.shortest is None or state.longest is None else f"（{figures.plain(state.shortest)} 至 {figures.seconds(state.longest)}）"
+        limits = (
+            ""
+            if state.shortest is None or state.longest is None
+            else f"（{figures.plain(state.shortest)} 至 {figures.seconds(state.longest)}）"
+        )
         moving = f"，{len(green)} 个信号为绿灯（序号 {'、'.join(green)}）" if green else ""
         answer.append(f"{place}. {figures.seconds(state.duration)}{limits}：{KINDS[state.kind]}{moving}。")
     question = f"{chosen(EXPLAIN, *lines)}\n\n" + "\n".join(lines)

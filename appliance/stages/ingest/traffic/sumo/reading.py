@@ -15,6 +15,9 @@ from appliance.stages.ingest.traffic.sumo.xml_stream import Element
 from appliance.stages.ingest.traffic.wording import number
 
 LARGEST = Decimal(10) ** 15
+"""No figure of a simulation comes near."""
+LONGEST = 30
+"""Characters of a figure, so that sums of decimals stay exact."""
 
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
@@ -43,18 +46,15 @@ def text(element: Element, attribute: str) -> str:
 
 def figure(element: Element, attribute: str) -> Decimal:
     """An attribute as the exact number that was written; ``1:02:03`` is a time in seconds. Raises Refused for anything else."""
-    given = text(element, attribute)
-    clock = _CLOCK.fullmatch(given)
+    given = element.attributes.get(attribute)
+    if given is None:
+        raise Refused("sumo_attribute_missing", element=element.name, attribute=attribute)
     try:
-        if clock:
-            days, hours, minutes, seconds = (Decimal(part or 0) for part in clock.groups())
-            value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-        else:
-            value = Decimal(given)
-        if not value.is_finite() or abs(value) > LARGEST:
-            raise InvalidOperation
+        value = Decimal(given) if len(given) <= LONGEST else LARGEST
     except InvalidOperation:
-        raise Refused("sumo_attribute_wrong", element=element.name, attribute=attribute, value=given) from None
+        value = _clock(given)
+    if not value.is_finite() or abs(value) >= LARGEST:
+        raise _wrong(element, attribute)
     return value
 
 
@@ -62,7 +62,7 @@ def positive(element: Element, attribute: str) -> Decimal:
     """A figure that cannot be below 0."""
     value = figure(element, attribute)
     if value < 0:
-        raise Refused("sumo_attribute_wrong", element=element.name, attribute=attribute, value=text(element, attribute))
+        raise _wrong(element, attribute)
     return value
 
 
@@ -70,8 +70,20 @@ def count(element: Element, attribute: str) -> int:
     """A figure that counts things."""
     value = positive(element, attribute)
     if value != int(value):
-        raise Refused("sumo_attribute_wrong", element=element.name, attribute=attribute, value=text(element, attribute))
+        raise _wrong(element, attribute)
     return int(value)
+
+
+def _clock(written: str) -> Decimal:
+    clock = _CLOCK.fullmatch(written)
+    if clock is None:
+        return LARGEST
+    days, hours, minutes, seconds = (Decimal(part or 0) for part in clock.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _wrong(element: Element, attribute: str) -> Refused:
+    return Refused("sumo_attribute_wrong", element=element.name, attribute=attribute, value=text(element, attribute))
 
 
 Item = TypeVar("Item")

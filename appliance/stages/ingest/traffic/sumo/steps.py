@@ -1,7 +1,7 @@
 """``summary``: the state of the whole simulation at every step.
 
-Format: sumo.dlr.de/docs/Simulation/Output/Summary. ``inserted`` and ``arrived`` count from the beginning, ``running`` and ``halting`` are of
-the moment; ``meanSpeed`` is -1 while nobody drives.
+Format: sumo.dlr.de/docs/Simulation/Output/Summary. ``inserted`` and ``arrived`` count from the beginning, ``running`` and ``halting`` are
+of the moment; ``meanSpeed`` is -1 while nobody drives.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ SAMPLED = 10
 TABLES = 6
 """Questions with different steps."""
 
-DESCRIBE = ("请根据仿真过程统计（summary）描述这次 SUMO 仿真。", "下面是 SUMO summary 输出的要点，请写成一段说明。", "这次仿真的运行过程如何？请用数据说明。")
+DESCRIBE = (
+    "请根据仿真过程统计（summary）描述这次 SUMO 仿真。",
+    "下面是 SUMO summary 输出的要点，请写成一段说明。",
+    "这次仿真的运行过程如何？请用数据说明。",
+)
 CROWDED = ("哪个时刻在网车辆最多？此时停驶车辆占多少？", "请找出表中在网车辆数最大的时刻，并计算停驶车辆的比例。")
 SLOWEST = ("哪个时刻平均速度最低？合多少 km/h？", "请找出表中平均速度最低的时刻，速度用 km/h 表示。")
 
@@ -102,8 +106,10 @@ class Steps:
             f"仿真从 {figures.plain(first.time)} s 到 {figures.plain(last.time)} s，历时 {figures.seconds(last.time - first.time)}。"
             f"共有 {last.inserted} 辆车进入路网，{last.arrived} 辆到达"
             + (f"，到达率 {figures.percent(Decimal(last.arrived) / last.inserted)}。" if last.inserted else "。"),
-            f"平均在网 {figures.plain(Decimal(self._running) / self._count, 1)} 辆，"
-            f"最多时为 {figures.plain(fullest.time)} s 的 {fullest.running} 辆。",
+            (
+                f"平均在网 {figures.plain(Decimal(self._running) / self._count, 1)} 辆，"
+                f"最多时为 {figures.plain(fullest.time)} s 的 {fullest.running} 辆。"
+            ),
         ]
         if halting is not None and halting.running:
             share = Decimal(halting.halting or 0) / halting.running
@@ -113,7 +119,7 @@ class Steps:
         if self._driven is not None and self._running:
             answer.append(f"按车辆数加权的平均速度为 {figures.kilometres_per_hour(self._driven / self._running)}。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _table(self, steps: list[Step], place: int) -> Conversation:
         lines = ["| 时刻/s | 在网/辆 | 停驶/辆 | 平均速度/(m/s) |", "| --- | --- | --- | --- |"]

@@ -22,7 +22,8 @@ MOST_DURATIONS = 100_000
 """Different durations that are kept for the median; a simulation that has more gets none."""
 
 SUMS = {
-    "duration": "行程时间合计", "routeLength": "行驶里程合计", "waitingTime": "等待时间合计", "timeLoss": "时间损失合计", "departDelay": "出发延误合计",
+    "duration": "行程时间合计", "routeLength": "行驶里程合计", "waitingTime": "等待时间合计", "timeLoss": "时间损失合计",
+    "departDelay": "出发延误合计",
 }  # fmt: skip
 """Attribute → what its sum is called. ``timeLoss`` and ``departDelay`` are missing in some files; their sums are then, too."""
 NEEDED = ("duration", "routeLength", "waitingTime")
@@ -61,6 +62,7 @@ class Trips:
         if figure(element, "arrival") < 0:
             self._under_way += 1
             return
+        vehicle = text(element, "id")
         values = {name: positive(element, name) for name in SUMS if name in NEEDED or name in element.attributes}
         self._arrived += 1
         for name, value in values.items():
@@ -70,9 +72,8 @@ class Trips:
             self._durations[values["duration"]] += 1
             if len(self._durations) > MOST_DURATIONS:
                 self._durations = None
-        name = text(element, "id")
         if values["duration"]:
-            self._sample.add(name, _Trip(name, values, element.line))
+            self._sample.add(vehicle, _Trip(vehicle, values, element.line))
 
     def end(self, _element: Element) -> Made:
         """Nothing is made before the last trip is known."""
@@ -96,24 +97,27 @@ class Trips:
         if self._durations is not None:
             middle, high = (self._percentile(self._durations, share) for share in (Decimal("0.5"), Decimal("0.95")))
             longest = max(self._durations)
-            facts.append(
-                f"行程时间：中位数 {figures.seconds(middle)}，95 百分位 {figures.seconds(high)}，最长 {figures.seconds(longest)}"
-            )
+            facts.append(f"行程时间：中位数 {figures.seconds(middle)}，95 百分位 {figures.seconds(high)}，最长 {figures.seconds(longest)}")
         time, count = sums["duration"], self._arrived
         answer = [
-            f"共有 {count} 辆车到达，平均行程时间 {figures.seconds(time / count)}，平均行驶里程 {figures.metres(sums['routeLength'] / count)}，"
-            f"平均速度 {figures.kilometres_per_hour(sums['routeLength'] / time)}（总里程 ÷ 总时间）。",
+            (
+                f"共有 {count} 辆车到达，平均行程时间 {figures.seconds(time / count)}，"
+                f"平均行驶里程 {figures.metres(sums['routeLength'] / count)}，"
+                f"平均速度 {figures.kilometres_per_hour(sums['routeLength'] / time)}（总里程 ÷ 总时间）。"
+            ),
             f"平均等待 {figures.seconds(sums['waitingTime'] / count)}，占行程时间的 {figures.percent(sums['waitingTime'] / time)}。",
         ]
         if "timeLoss" in sums:
-            answer.append(f"平均时间损失 {figures.seconds(sums['timeLoss'] / count)}，占行程时间的 {figures.percent(sums['timeLoss'] / time)}。")
+            answer.append(
+                f"平均时间损失 {figures.seconds(sums['timeLoss'] / count)}，占行程时间的 {figures.percent(sums['timeLoss'] / time)}。"
+            )
         if "departDelay" in sums:
             answer.append(f"平均出发延误 {figures.seconds(sums['departDelay'] / count)}。")
         if self._under_way:
             share = Decimal(self._under_way) / (self._under_way + count)
             answer.append(f"另有 {self._under_way} 辆车在仿真结束时未到达，占 {figures.percent(share)}，平均值不含这些车辆。")
         question = f"{chosen(DESCRIBE, *facts)}\n\n" + "\n".join(facts)
-        return row(question, "".join(answer), self._source, {"task": "sumo_scene"})
+        return row(question, "".join(answer), f"{self._source}:1", {"task": "sumo_scene"})
 
     def _percentile(self, durations: Counter[Decimal], share: Decimal) -> Decimal:
         """The smallest duration that at least this share of the trips does not exceed (nearest rank)."""

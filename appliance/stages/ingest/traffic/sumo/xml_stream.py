@@ -13,7 +13,7 @@ from xml.parsers import expat
 from appliance.domain.errors import ApplianceError
 
 DEEPEST = 32
-LONGEST_TOKEN = 16 << 20
+LONGEST_TOKEN = 4 << 20
 """Bytes between two events of the parser: the shape of the largest junction is far shorter."""
 FEED = 1 << 16
 """Bytes that the parser is given at once."""
@@ -34,7 +34,7 @@ class Element:
 def elements(blocks: Iterator[bytes], name: str) -> Iterator[Element]:
     """Every start and end tag of a document in UTF-8, whatever encoding it declares.
 
-    Raises ``xml_with_document_type``, ``xml_too_deep``, ``xml_token_too_long`` and ``xml_broken``, each with the file's ``name`` and the line.
+    Raises ``xml_with_document_type``, ``xml_too_deep``, ``xml_token_too_long`` and ``xml_broken``, with the file's ``name`` and the line.
     """
     stream = _Stream(name)
     for block in blocks:

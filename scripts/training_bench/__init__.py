@@ -1,0 +1,1 @@
+"""What ``scripts/bench-train`` is made of: material, peers' environments, one module per arm, and the tables."""
