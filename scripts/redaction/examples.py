@@ -46,7 +46,7 @@ class Example:
 
 def examples(half: str, count: int) -> Iterator[Example]:
     """So many sentences of a half, the same every time; a third of them has nothing personal."""
-    source = Source(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
+    source = Source.of(half)
     kinds = [kind for kind in source.told["templates"] if kind != "none"]
     for number in range(count):
         kind = "none" if number % 3 == 2 else kinds[number % len(kinds)]
@@ -59,6 +59,11 @@ class Source:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
         self._chance = random.Random(told["seed"])
+
+    @classmethod
+    def of(cls, half: str) -> Source:
+        """The lists of a half."""
+        return cls(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
 
     def example(self, kind: str) -> Example:
         """One sentence of a kind."""
