@@ -13,15 +13,15 @@ from typing import Any
 from appliance.stages.redact.rules import id_number, vin
 from appliance.stages.redact.rules.bank_card import luhn_fits
 
-HALVES = ("tuning", "tuning_more", "tuning_third", "tuning_fourth", "test")
+HALVES = ("tuning", "tuning_more", "tuning_third", "tuning_fourth", "tuning_fifth", "test")
 _GAP = re.compile(r"\{(\w+)\}")
 _NUMBERS = ("id", "mobile", "card", "file")
 KIND_OF = {
     "id": "id_number", "card": "bank_card", "mobile": "mobile", "landline": "landline", "vin": "vin", "plate": "plate",
     "file": "file_number", "passport": "travel_document", "email": "email", "wechat": "account", "qq": "account", "ip": "network",
-    "mac": "network", "name": "name", "address": "address",
+    "mac": "network", "name": "name", "address": "address", "name_alone": "name_alone",
 }  # fmt: skip
-"""Gap of a template → kind."""
+"""Gap of a template → kind; ``name_alone`` is a name without a role beside it, which the rules do not promise to find."""
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
@@ -46,7 +46,7 @@ class Example:
 
 def examples(half: str, count: int) -> Iterator[Example]:
     """So many sentences of a half, the same every time; a third of them has nothing personal."""
-    source = Source(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
+    source = Source.of(half)
     kinds = [kind for kind in source.told["templates"] if kind != "none"]
     for number in range(count):
         kind = "none" if number % 3 == 2 else kinds[number % len(kinds)]
@@ -59,6 +59,11 @@ class Source:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
         self._chance = random.Random(told["seed"])
+
+    @classmethod
+    def of(cls, half: str) -> Source:
+        """The lists of a half."""
+        return cls(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
 
     def example(self, kind: str) -> Example:
         """One sentence of a kind."""
@@ -149,6 +154,9 @@ class Source:
         if self._chance.random() < 0.03:
             return str(self._chance.choice(self.told["dotted"]))
         return str(self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"]))
+
+    def _name_alone(self) -> str:
+        return self._name()
 
     def _address(self) -> str:
         return _GAP.sub(lambda gap: str(getattr(self, f"_{gap[1]}")()), self._chance.choice(self.told["houses"]))
@@ -266,6 +274,22 @@ SPELLINGS: dict[str, Spell] = {
     "tabs": _grouped("\t", (3, 4, 4)),
     "mathematical": lambda value, _chance: "".join(chr(0x1D7CE + int(char)) if char.isdigit() else char for char in value),
     "half_chinese": lambda value, _chance: "".join(_CHINESE.get(char, char) for char in value[:4]) + value[4:],
+    "bullets": _grouped("•", (3, 4, 4)),
+    "three_by_three": _grouped(" ", (3, 3, 5)),
+    "wide_dots": lambda value, chance: _grouped("．", (3, 4, 4))(value.translate(_WIDE), chance),
+    "confused_fifth": _confused({"0": "O", "1": "I", "5": "s", "8": "B", "6": "G"}),
+    "joiner": lambda value, _chance: "\u200d".join((value[:6], value[6:])),
+    "pairs": _grouped(" ", (3, 2, 2, 2, 2)),
+    "sans_serif": lambda value, _chance: "".join(chr(0x1D7E2 + int(char)) if char.isdigit() else char for char in value),
+    "end_chinese": lambda value, _chance: value[:-4] + "".join(_CHINESE.get(char, char) for char in value[-4:]),
+    "en_dash": _grouped("–", (3, 4, 4)),
+    "two_nine": _grouped(" ", (6, 5, 8)),
+    "wide_blanks": lambda value, chance: _grouped(" ", (3, 4, 4))(value.translate(_WIDE), chance),
+    "confused_sixth": _confused({"0": "o", "1": "l", "8": "B", "5": "S", "2": "z"}),
+    "soft_hyphen": lambda value, _chance: "\u00ad".join((value[:7], value[7:])),
+    "triples": _grouped(" ", (3, 3, 3, 3)),
+    "monospace": lambda value, _chance: "".join(chr(0x1D7F6 + int(char)) if char.isdigit() else char for char in value),
+    "start_radio": lambda value, _chance: "".join(_RADIO.get(char, char) for char in value[:5]) + value[5:],
     "hidden": lambda value, _chance: "\u200b".join((value[:4], value[4:9], value[9:])),
 }
 """The same number in other shapes. Each half names those it uses."""

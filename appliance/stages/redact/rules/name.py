@@ -66,7 +66,7 @@ _DEEDS = (
     "醉酒", "签字", "到案", "自首", "逃逸", "所驾", "反映",
 )  # fmt: skip
 _AFTER = re.compile(
-    r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁)"
+    r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁|1[3-9]\d)"
     r"|[，,]\s?(?:男|女)[，,、\s(（]"
     rf"|驾驶(?:的|着|车|小|大|中|重|轻|一|无|号|普|电|二|两|三|摩|机|[{PROVINCES}])"
     r"|驾车|骑(?:电|自|摩|行|车)|骑着|报警称|报警说|称其|陈述称|的(?:电话|手机|身份证|驾驶证|车牌|住址|银行)"
@@ -83,6 +83,12 @@ _PLACE = re.compile(
     r".{0,2}(?:(?:路|街|道)(?:口|段|面|中|东|西|南|北|上|交|与|和)|大道|大街|大桥|大厦|立交|高架|隧道|小区|广场|公园|医院|学校|中学|小学|派出所|中队|大队|支队|[村镇乡县市区](?![\u4e00-\u9fff]?[,，、。]))"
 )
 """Behind a surname and one character: 兰桂路口 and 王家村 are places."""
+_LABELS = frozenset(
+    "记录 审核 审批 询问 承办 主办 经办 值班 签收 复核 制表 填表 领导 经手 受理 校对 调查 勘查 绘图 检验 鉴定 翻译 甲方 乙方 丙方".split()  # noqa: SIM905  # a list of words reads better as words
+)
+"""Words before which a name stands only behind a colon."""
+_WORDLIKE = frozenset("于向时应方由单全那车路高马黄白安严关连计常明易有都原从经项万平强石江海花任能后水双步门开景和古农冷成国相干包华")
+"""Surnames that are ordinary words, too."""
 _CAN_FOLLOW = SURNAMES | {surname[0] for surname in COMPOUND_SURNAMES} | set("的本为是系叫一二三四甲乙丙丁")
 _COMMON = (
     "王李张刘陈杨黄赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁沈姚卢姜崔钟谭陆汪范廖贾夏韦付"
@@ -129,6 +135,8 @@ def _names_from(text: Text, gap: re.Match[str], role: int) -> Iterator[Find]:
         place = Find("name", start, latin.end(), latin[0])
     else:
         explicit = _EXPLICIT.search(gap[0]) is not None
+        if not explicit and text.folded[role : gap.start()] in _LABELS:
+            return
         place = _name_at(text, start, explicit, plain=text.folded[role:start] in _PLAIN_ROLE)
     while place is not None:
         yield place
@@ -157,7 +165,7 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     if listed and not (usual or (possible and ends)):
         return None
     sure = not like_word and (usual or (explicit and possible))
-    common = surname == 2 or ahead[0] in _COMMON
+    common = surname == 2 or ahead[0] not in _WORDLIKE
     if not sure and not (like_word or (possible and (explicit or (not plain and (ends or (common and _ends_name(ahead, length))))))):
         return None
     if surname == 1 and not explicit and not ends and length == 2 and not _ends_name(ahead, length):
