@@ -59,7 +59,11 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("open_dataset", "enter", "open"),
         Key("import_file", "i", "import_file"),
         Key("clean", "c", "clean"),
+        Key("redact", "p", "redact"),
+        Key("review", "v", "review"),
+        Key("check", "k", "check"),
         Key("split", "s", "split"),
+        Key("mix", "m", "mix"),
         Key("remove", "delete", "remove"),
     ),
     "dataset": (
@@ -77,6 +81,12 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("compare", "m", "compare"),
         Key("verify", "v", "verify"),
         Key("remove", "delete", "remove"),
+    ),
+    "review": (
+        Key("back", "escape", "back"),
+        Key("replace", "r", "replace"),
+        Key("keep", "k", "keep"),
+        Key("apply", "a", "apply"),
     ),
     "runs": (
         Key("open", "enter", "open"),

@@ -206,12 +206,15 @@ def kept_per_token(shape: BaseShape, family: Family, recipe: TrainingRecipe, roo
 def _inputs_of_adapters(shape: BaseShape, targets: tuple[str, ...], recipe: TrainingRecipe, room: Room) -> int:
     """Bytes of the inputs that the adapters' first halves keep of one token, and of the masks of dropout."""
     columns = sum(shape.linear[name][1] for name in targets)
-    if recipe.dropout:
+    masks = 0
+    if recipe.dropout and recipe.method == "dora":
         # Every layer drops on its own. The CPU keeps the mask as numbers, a GPU as bytes.
         return columns * (2 * room.item if room.kind == "cpu" else room.item + 1)
+    if recipe.dropout:
+        masks = columns * (2 if room.kind == "cpu" else 1)  # ``stages/train/methods/fused_linear.py``
     # Layers that read the same input share it: q, k and v; gate and up.
     readers = {"q_proj": "attention", "k_proj": "attention", "v_proj": "attention", "gate_proj": "mlp", "up_proj": "mlp"}
-    return sum({readers.get(name, name): shape.linear[name][1] for name in targets}.values()) * room.item
+    return sum({readers.get(name, name): shape.linear[name][1] for name in targets}.values()) * room.item + masks
 
 
 def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room, load: Load, recomputed: int) -> int:

@@ -175,6 +175,8 @@ class TrainingRecipe(Section, frozen=True, kw_only=True):
     """Which blocks recompute their activations instead of keeping them; ``auto``: as few as the memory allows."""
     checkpoint_every: Annotated[int, Meta(ge=2, le=64)] = 2
     """With ``every_n``: one block in so many recomputes."""
+    arithmetic: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Numbers that activations and products are in; ``auto``: bfloat16 where the device is quicker with it."""
     eval_steps: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Steps between validations; 0 means once per epoch."""
     save_steps: Annotated[int, Meta(ge=1, le=1_000_000)] = 50

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset
+from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Dataset, printable
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice
 from appliance.domain.home import Home
@@ -61,9 +61,12 @@ class DatasetService:
         """
         require_file(source)
         spec = LookSpec(source=str(source.absolute()), **choices)
-        for event in stage_events("look", spec, _LOOKING_PATIENCE):
-            if isinstance(event, Notice) and event.code == "look_ready":
-                return msgspec.convert(event.parameters, Look)
+        try:
+            for event in stage_events("look", spec, _LOOKING_PATIENCE):
+                if isinstance(event, Notice) and event.code == "look_ready":
+                    return msgspec.convert(event.parameters, Look)
+        except TimeoutError:
+            raise ApplianceError("file_takes_too_long", name=printable(source.name), seconds=_LOOKING_PATIENCE) from None
         raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="look", role="look")
 
     def start_clean(self, key: str, name: str | None, recipe: CleaningRecipe, base: str | None = None) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ class Tally:
     kills: int = 0
     inside: int = 0
     """Kills that left a half-written checkpoint, newer than all published ones."""
-    last_written: Counter[str] = field(default_factory=Counter)
+    last_written: dict[str, int] = field(default_factory=dict)
     """Of those, by the last file that was there."""
     removing: int = 0
     """Kills in the middle of an old checkpoint's removal."""
@@ -49,7 +48,8 @@ class Tally:
             if name.startswith("largest") or name == "seconds":
                 setattr(self, name, max(ours, value))
             elif name == "last_written":
-                self.last_written.update(value)
+                for file, count in value.items():
+                    self.last_written[file] = self.last_written.get(file, 0) + count
             else:
                 setattr(self, name, ours + value)
 
@@ -71,7 +71,7 @@ class Tally:
 
 def show(tally: Tally) -> None:
     """The table for people."""
-    written = ", ".join(f"{count} {name}" for name, count in tally.last_written.most_common())
+    written = ", ".join(f"{count} {name}" for name, count in sorted(tally.last_written.items()))
     rows = {
         "kills": f"{tally.kills} ({tally.with_conductor} of them with the conductor)",
         "inside a checkpoint's writing": f"{tally.inside} (last there: {written})",

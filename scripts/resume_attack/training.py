@@ -195,7 +195,7 @@ class Training:
         if written is not None and (written[2].name, written[2].stat().st_ino) not in self._left:
             self._tally.inside += 1
             there = [name for name in FILES if (written[2] / name).exists()]
-            self._tally.last_written[there[-1] if there else "folder"] += 1
+            self._tally.add({"last_written": {there[-1] if there else "folder": 1}})
             self._completed = max(self._completed, written[1])
         elif left - self._left:
             self._tally.removing += 1

@@ -51,8 +51,8 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
                 field.tooltip = t(f"chat.{name}_help")
                 yield field
             with Horizontal(classes="buttons"):
-                yield Button(t("dialog.no"), id="no")
-                yield Button(t("dialog.take"), id="take", variant="primary")
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(t("dialog.take"), id="take", variant="primary", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Take it over if every field is well."""

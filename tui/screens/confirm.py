@@ -33,8 +33,8 @@ class ConfirmScreen(ModalScreen[bool | None]):
             yield Plain(self._question, classes="message")
             yield Plain(self._consequence, classes="hint")
             with Horizontal(classes="buttons"):
-                yield Button(t("dialog.no"), id="no")
-                yield Button(self._yes, id="yes", variant="error")
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(self._yes, id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
         """Enter pressed in haste changes nothing."""

@@ -13,18 +13,19 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from appliance.domain.dataset import Dataset
+from appliance.domain.redaction import RedactionState
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes
 from tui.follow import RunsSeen
 from tui.keys import bindings
+from tui.screens import making_data
 from tui.screens.importing import Import, ImportScreen
 from tui.screens.place import PlaceScreen
-from tui.screens.recipe_dialog import Chosen, RecipeDialog
 from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import moment
 from tui.words import t
 
-COLUMNS = ("name", "rows", "rejected", "size", "created")
+COLUMNS = ("name", "rows", "rejected", "privacy", "size", "created")
 
 
 class DataScreen(PlaceScreen):
@@ -37,6 +38,7 @@ class DataScreen(PlaceScreen):
     def __init__(self) -> None:
         super().__init__()
         self.datasets: list[Dataset] = []
+        self.states: list[RedactionState] = []
         self._over: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
@@ -68,15 +70,16 @@ class DataScreen(PlaceScreen):
     @work(exclusive=True, group="datasets")
     async def look(self) -> None:
         """Ask for all datasets."""
-        found = await self.app.ask(lambda workbench: sorted(workbench.datasets.all(), key=lambda one: -one.created))
-        if found is None:
+        there = await self.app.ask(_with_states)
+        if there is None:
             return
+        found, self.states = there
         table = self.query_one(DataTable)
         row = table.cursor_row
         self.datasets = found
         table.clear()
-        for dataset in found:
-            table.add_row(*map(cell, _cells(dataset)), key=dataset.id)
+        for dataset, state in zip(found, self.states, strict=True):
+            table.add_row(*map(cell, _cells(dataset, state)), key=dataset.id)
         table.move_cursor(row=min(row, max(0, len(found) - 1)))
         self._tell()
 
@@ -98,13 +101,16 @@ class DataScreen(PlaceScreen):
         return self.datasets[row] if 0 <= row < len(self.datasets) else None
 
     def _tell(self) -> None:
-        dataset = self.chosen
-        if dataset is None:
+        row = self.query_one(DataTable).cursor_row
+        if not 0 <= row < len(self.datasets):
             self.query_one("#about", Plain).show(t("data.none"))
             return
+        dataset, state = self.datasets[row], self.states[row]
         source = dataset.facts.get("source", {})
-        told = f"{harmless(dataset.name)}  {dataset.id}"
-        self.query_one("#about", Plain).show(told + (f"\n{t('data.from_file', name=harmless(str(source['name'])))}" if source else ""))
+        lines = [f"{harmless(dataset.name)}  {dataset.id}", t(f"data.privacy_{state.reason}")]
+        if source:
+            lines.append(t("data.from_file", name=harmless(str(source["name"]))))
+        self.query_one("#about", Plain).show("\n".join(lines))
 
     def action_import_file(self) -> None:
         """Bring a file of records in."""
@@ -123,24 +129,34 @@ class DataScreen(PlaceScreen):
     def action_clean(self) -> None:
         """Clean the chosen dataset into a new one."""
         if dataset := self.chosen:
+            making_data.clean(self.app, dataset, self.begin)
 
-            def decided(chosen: Chosen | None) -> None:
-                if chosen is not None:
-                    name, recipe = chosen.name or None, chosen.recipe.cleaning
-                    self.begin(lambda workbench: workbench.datasets.start_clean(dataset.id, name, recipe).id)
+    def action_redact(self) -> None:
+        """Replace personal data in the chosen dataset."""
+        if dataset := self.chosen:
+            making_data.redact(self.app, dataset, self.begin)
 
-            self.app.push_screen(RecipeDialog(t("data.clean_title", name=dataset.name), f"{dataset.name}-clean", ("cleaning",)), decided)
+    def action_check(self) -> None:
+        """Look for personal data in the chosen dataset as it is."""
+        if dataset := self.chosen:
+            making_data.check(self.app, dataset, self.begin)
+
+    def action_review(self) -> None:
+        """Decide about uncertain finds of the chosen dataset."""
+        if dataset := self.chosen:
+            from tui.screens.review import ReviewScreen
+
+            self.app.push_screen(ReviewScreen(dataset))
 
     def action_split(self) -> None:
         """Divide the chosen dataset into training and validation."""
         if dataset := self.chosen:
+            making_data.split(self.app, dataset, self.begin)
 
-            def decided(chosen: Chosen | None) -> None:
-                if chosen is not None:
-                    name, recipe = chosen.name or None, chosen.recipe.split
-                    self.begin(lambda workbench: workbench.datasets.start_split(dataset.id, name, recipe).id)
-
-            self.app.push_screen(RecipeDialog(t("data.split_title", name=dataset.name), dataset.name, ("split",)), decided)
+    def action_mix(self) -> None:
+        """Mix the chosen dataset with a general one."""
+        if dataset := self.chosen:
+            making_data.mix(self.app, dataset, [one for one in self.datasets if one.id != dataset.id], self.begin)
 
     @work(exclusive=True, group="begin")
     async def begin(self, start: Callable[[Workbench], str]) -> None:
@@ -151,27 +167,40 @@ class DataScreen(PlaceScreen):
         if run_id is not None:
             await self.app.push_screen(RunScreen(run_id))
 
-    def action_remove(self) -> None:
-        """Delete the chosen dataset, after a question."""
-        if dataset := self.chosen:
-            from tui.screens.confirm import ConfirmScreen
+    @work(exclusive=True, group="remove")
+    async def action_remove(self) -> None:
+        """Delete the chosen dataset, after a question; what was made from it is shown instead if there is something."""
+        if (dataset := self.chosen) is None:
+            return
+        below = await self.app.ask(lambda workbench: workbench.datasets.dependants(dataset.id))
+        if below is None:
+            return
+        if below["children"]:
+            from tui.screens.lineage import DependantsScreen
 
-            async def answered(sure: bool | None) -> None:
-                if sure:
-                    await self.app.ask(lambda workbench: workbench.datasets.remove(dataset.id))
-                    self.look()
+            self.app.push_screen(DependantsScreen(below))
+            return
+        from tui.screens.confirm import ConfirmScreen
 
-            question = t("data.remove_question", name=dataset.name)
-            self.app.push_screen(ConfirmScreen(question, t("data.remove_consequence"), t("data.remove_yes")), answered)
+        question = t("data.remove_question", name=dataset.name)
+        if await self.app.push_screen_wait(ConfirmScreen(question, t("data.remove_consequence"), t("data.remove_yes"))):
+            await self.app.ask(lambda workbench: workbench.datasets.remove(dataset.id))
+            self.look()
 
 
-def _cells(dataset: Dataset) -> tuple[str, ...]:
+def _with_states(workbench: Workbench) -> tuple[list[Dataset], list[RedactionState]]:
+    datasets = sorted(workbench.datasets.all(), key=lambda one: -one.created)
+    return datasets, [workbench.redaction.state(dataset.id) for dataset in datasets]
+
+
+def _cells(dataset: Dataset, state: RedactionState) -> tuple[str, ...]:
     counts = dataset.counts
     rejected = counts.get("rejected", counts.get("dropped", 0))
     return (
         harmless(dataset.name),
         f"{counts.get('rows', 0):,}",
         f"{rejected:,}" if rejected else "",
+        t("data.passed") if state.passed else t("data.not_passed"),
         human_bytes(dataset.size),
         moment(dataset.created),
     )

@@ -64,8 +64,8 @@ class ImportScreen(ModalScreen[Import | None]):
             yield Vertical(id="columns")
             yield Plain(t("data.looking"), id="seen", classes="hint")
             with Horizontal(classes="buttons"):
-                yield Button(t("dialog.no"), id="no")
-                yield Button(t("data.import_it"), id="import", variant="primary", disabled=True)
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(t("data.import_it"), id="import", variant="primary", disabled=True, compact=True)
 
     def on_mount(self) -> None:
         """Look at once."""

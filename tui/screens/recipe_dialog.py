@@ -74,8 +74,8 @@ class RecipeDialog(ModalScreen[Chosen | None]):
                     yield _select(question)
             yield RecipeForm(self._sections, values, self._only)
             with Horizontal(classes="buttons"):
-                yield Button(t("dialog.no"), id="no")
-                yield Button(t("dialog.start"), id="start", variant="primary")
+                yield Button(t("dialog.no"), id="no", compact=True)
+                yield Button(t("dialog.start"), id="start", variant="primary", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Begin, or not."""

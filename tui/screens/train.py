@@ -19,6 +19,7 @@ from appliance.services.recipes import compose_recipe
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, say
 from tui.keys import bindings
+from tui.screens.confirm import ConfirmScreen
 from tui.screens.place import PlaceScreen
 from tui.widgets.plain import Plain, harmless
 from tui.widgets.plan_picture import plan_lines
@@ -165,15 +166,22 @@ class TrainScreen(PlaceScreen):
 
     @work(exclusive=True, group="begin")
     async def begin(self) -> None:
-        """Start the training and open its page."""
+        """Start the training, after a question if the rows have no passed privacy report, and open its page."""
         name, recipe, chosen = self.query_one("#name", Input).value.strip(), self.recipe, self.choices
         if recipe is None or (self.plan is not None and not self.plan.fits):
             return
+        state = await self.app.ask(lambda workbench: workbench.redaction.state(chosen.dataset))
+        if state is None:
+            return
+        if not state.passed:
+            question = ConfirmScreen(t("train.not_redacted"), t(f"data.privacy_{state.reason}"), t("train.nevertheless"))
+            if not await self.app.push_screen_wait(question):
+                return
         form = next(iter(self.query(RecipeForm)), None)
         assignments = form.assignments() if form is not None else []
         run = await self.app.ask(
             lambda workbench: workbench.models.start_training(
-                chosen.base, chosen.dataset, name, compose_recipe(chosen.preset, None, assignments)
+                chosen.base, chosen.dataset, name, compose_recipe(chosen.preset, None, assignments), without_redaction=not state.passed
             ),
             slowly=True,
         )

@@ -33,7 +33,7 @@ class TroubleScreen(ModalScreen[None]):
             yield Plain(f"✘ {self.message}", classes="message")
             if self.hint:
                 yield Plain(f"{t('dialog.hint')} {self.hint}", classes="hint")
-            yield Button(t("dialog.understood"), id="understood")
+            yield Button(t("dialog.understood"), id="understood", compact=True)
 
     def on_button_pressed(self) -> None:
         """Go back."""

@@ -15,13 +15,17 @@ from appliance.texts.speech import catalogue, language_from_environment
 from tui.widgets.plain import Plain
 from tui.words import t
 
+SHOWN_CHOICES = 60
+"""Characters of the list of choices that stand beside a field; all of them are in its tooltip."""
+
 
 def bounds_of(setting: Setting) -> str:
     """``1 – 1024``, or the named choices; nothing for yes and no."""
     if setting.kind == "bool":
         return ""
     if setting.kind in ("choice", "text"):
-        return " | ".join(setting.choices)
+        shown = " | ".join(setting.choices)
+        return shown if len(shown) <= SHOWN_CHOICES else shown[: SHOWN_CHOICES - 1] + "…"
     low = f"> {setting.above:g}" if setting.above is not None else f"{setting.minimum:g}" if setting.minimum is not None else ""
     return f"{low} – {setting.maximum:g}" if setting.maximum is not None else low
 
@@ -52,10 +56,11 @@ class RecipeField(Horizontal):
         words = catalogue(language_from_environment()).get("settings", {}).get(self.setting.key, {})
         yield Plain(words.get("label", self.setting.key), classes="label")
         field = self._field()
-        field.tooltip = "\n".join(words[part] for part in ("help", "reason") if words.get(part)) or None
+        told = [words[part] for part in ("help", "reason") if words.get(part)]
+        field.tooltip = "\n".join([*told, " | ".join(self.setting.choices)]).strip() or None
         yield field
-        told = bounds_of(self.setting)
-        yield Plain(f"{told}  {t('form.default', value=self.setting.default)}", classes="range")
+        default = t("form.default", value=self.setting.default) if self.setting.default != "" else ""
+        yield Plain(f"{bounds_of(self.setting)}  {default}", classes="range")
 
     def _field(self) -> Widget:
         if self.setting.kind == "bool":
@@ -64,6 +69,14 @@ class RecipeField(Horizontal):
             return Select([(choice, choice) for choice in self.setting.choices], value=str(self._value), allow_blank=False, compact=True)
         shown = f"{self._value:g}" if isinstance(self._value, float) else str(self._value)
         return Input(shown, compact=True)
+
+    @property
+    def explanation(self) -> str:
+        """What the field does, why its default is what it is, and what it may be."""
+        words = catalogue(language_from_environment()).get("settings", {}).get(self.setting.key, {})
+        told = [words[part] for part in ("help", "reason") if words.get(part)]
+        span = " | ".join(self.setting.choices) or bounds_of(self.setting)
+        return "\n".join([f"{words.get('label', '')}  {self.setting.key}", *told, span, t("form.default", value=self.setting.default)])
 
     @property
     def value(self) -> str:

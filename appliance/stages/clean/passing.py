@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +19,7 @@ from appliance.files.lines import BLOCK, LineWriter
 from appliance.processes.pool import ordered_map
 from appliance.stages.clean.report import Report
 from appliance.stages.clean.rules import MEETING_RULES, ROW_RULES
-from appliance.stages.clean.rules.contradictions import question_and_answer
+from appliance.stages.clean.rules.contradictions import question_of
 from appliance.stages.clean.rules.rule import Apply, Dropped, Meet, Passed
 from appliance.stages.redact.recheck import Rechecked, recheck
 
@@ -38,15 +39,13 @@ class Block:
     """In the file behind them, in bytes."""
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """A row that has passed the rules about one row."""
 
     line: int
     data: bytes
     content_hash: bytes
     question: int
-    answer: int
     changed: bool
 
 
@@ -97,7 +96,6 @@ def pass_rows(spec: CleanSpec, folder: Path, emit: Emit, processes: int | None =
                     kept.write(row.data)
                     first.passed.lines.append(row.line)
                     first.passed.questions.append(row.question)
-                    first.passed.answers.append(row.answer)
                     first.changed.append(row.changed)
             for _, record in sorted(outcome.rejected):
                 rejected.write(record)
@@ -126,10 +124,9 @@ def clean_block(spec: CleanSpec, block: Block) -> Outcome:
         if isinstance(result, Dropped):
             outcome.rejected.append((line, rejection(line, row, result)))
         else:
-            asked, answered = question_and_answer(result) if compares else (0, 0)
-            kept = Kept(line, row_to_json(result), result.content_hash(), asked, answered, result is not row)
-            outcome.kept.append(kept)
-            if spec.recheck_redaction and kept.changed:
+            asked = question_of(result) if compares else 0
+            outcome.kept.append(Kept(line, row_to_json(result), result.content_hash(), asked, result is not row))
+            if spec.recheck_redaction and result is not row:
                 outcome.recheck += recheck(result)
     return outcome
 

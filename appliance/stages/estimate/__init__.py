@@ -26,6 +26,7 @@ def run(spec: EstimateSpec, emit: Emit) -> None:
     from appliance.stages.language_model.loading import load_tokenizer, quiet_libraries
     from appliance.stages.language_model.room import room_of
     from appliance.stages.language_model.token_cache import TokenCache, cached_rows
+    from appliance.stages.train.arithmetic import with_arithmetic
     from appliance.stages.train.order import Part
     from appliance.stages.train.planning import row_facts
 
@@ -35,7 +36,7 @@ def run(spec: EstimateSpec, emit: Emit) -> None:
     family = family_of(config)
     family.linear_set(recipe.targets)
     shape = shape_of(family, config)
-    device = choose_device(spec.device, emit)
+    device = with_arithmetic(choose_device(spec.device, emit), recipe, shape, emit)
     room = room_of(device)
     cache = TokenCache(Path(spec.cache, "tokens")) if spec.cache else None
     rows = cached_rows(Path(spec.rows), load_tokenizer(base), recipe.max_length, emit, recipe.long_rows, cache)

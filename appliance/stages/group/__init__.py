@@ -20,7 +20,7 @@ from appliance.files.checksum import file_sha256
 from appliance.files.lines import BLOCK, LineWriter, read_lines
 from appliance.files.publish import published_file
 from appliance.files.space import disk_full_named, require_space
-from appliance.stages.clean.rules.contradictions import contradicting, question_and_answer
+from appliance.stages.clean.rules.contradictions import contradicting, question_of
 from appliance.stages.near_duplicates import find_groups
 
 SHOWN_ROWS = 20
@@ -57,20 +57,18 @@ def _near(spec: GroupSpec, rows: Path, partial: Path, emit: Emit) -> tuple[list[
 
 def _contradicting(rows: Path, emit: Emit) -> tuple[list[Sequence[int]], dict[str, int]]:
     emit(Started(rows.stat().st_size, "bytes", "contradictions"))
-    questions, answers, told = array("Q"), array("Q"), 0
+    questions, told = array("Q"), 0
     for line, position, data in read_lines(rows):
         try:
-            asked, answered = question_and_answer(row_from_json(data))
+            questions.append(question_of(row_from_json(data)))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApplianceError("rows_damaged", path=str(rows), line=line) from error
-        questions.append(asked)
-        answers.append(answered)
         if position - told >= BLOCK:
             emit(Progress(position))
             told = position
     if not questions:
         raise ApplianceError("rows_empty")
-    groups: list[Sequence[int]] = list(contradicting(questions, answers))
+    groups: list[Sequence[int]] = [[row for row, _ in given] for given in contradicting(rows, questions)]
     grouped = [len(group) for group in groups]
     return groups, {"groups": len(groups), "grouped": sum(grouped), "largest": max(grouped, default=0), "rows": len(questions)}
 

@@ -55,6 +55,8 @@ def load_base(folder: Path, device: Device, *, quantize: bool, cache: Path | Non
     ``cache`` is a folder of bases in NF4: one that was quantized before comes from there, bit for bit the same.
     """
     screen_base(folder)
+    if quantize:
+        from appliance.stages.language_model import lean_bitsandbytes  # noqa: F401  # before transformers imports it
     model = _load_quantized(folder, device, cache, emit) if quantize else _load(folder, device)
     model.requires_grad_(False)
     if quantize:

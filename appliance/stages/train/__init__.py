@@ -15,16 +15,19 @@ import torch
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Emit, Notice, Produced, Started
 from appliance.domain.family import Family
+from appliance.domain.memory import shape_of
 from appliance.domain.methods import HIGH, METHODS, times_usual, usual_learning_rate
 from appliance.domain.recipe import TrainingRecipe
 from appliance.domain.spec import TrainSpec
 from appliance.files.base_screening import read_json_object
 from appliance.files.space import disk_full_named, require_space
+from appliance.stages.language_model import lean_bitsandbytes as lean_bitsandbytes  # before peft
 from appliance.stages.language_model.device import Device, choose_device, memory_errors_named
 from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
 from appliance.stages.language_model.new_tokens import start_rows
 from appliance.stages.language_model.room import room_of
 from appliance.stages.language_model.tokenized_rows import tokenize_rows
+from appliance.stages.train.arithmetic import with_arithmetic
 from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.group import Group, joined_group
 from appliance.stages.train.identity import identity_of
@@ -54,7 +57,8 @@ def run(spec: TrainSpec, emit: Emit) -> None:
 def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     recipe, base, output = spec.recipe, Path(spec.base), Path(spec.output)
     consider_gpu_memory(device, emit)
-    family = family_in(base)
+    family, config = family_in(base), read_json_object(base / "config.json")
+    device = with_arithmetic(device, recipe, shape_of(family, config), emit)
     _consider_method(recipe, family, emit)
     consider_rate(recipe, emit)
     tokenizer = load_tokenizer(base)
@@ -65,7 +69,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     consider_rows(mixture.own, validation, recipe.max_length, emit)
     general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
 
-    plan = require_room(mixture.rows, mixture.parts, recipe, family, read_json_object(base / "config.json"), room_of(device), emit)
+    plan = require_room(mixture.rows, mixture.parts, recipe, family, config, room_of(device), emit)
     emit(Started(None, "", "load_base"))
     with group.first_before_others():
         learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)

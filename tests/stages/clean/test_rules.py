@@ -19,7 +19,7 @@ from appliance.domain.recipe import CleaningRecipe
 from appliance.domain.row import Row
 from appliance.domain.spec import CleanSpec
 from appliance.stages.clean.rules import JUDGES, MEETING_RULES, ROW_RULES, RULE_NAMES
-from appliance.stages.clean.rules.contradictions import question_and_answer
+from appliance.stages.clean.rules.contradictions import question_of
 from appliance.stages.clean.rules.markup import readable
 from appliance.stages.clean.rules.repetition import repeated_share
 from appliance.stages.clean.rules.rule import Dropped, Passed
@@ -110,9 +110,7 @@ def test_rule_about_all_rows(name: str, make: Any, tmp_path: Path) -> None:
     passed.rows.write_bytes(b"".join(row_to_json(one) + b"\n" for one in rows))
     for line, one in enumerate(rows, 1):
         passed.lines.append(line)
-        asked, answered = question_and_answer(one)
-        passed.questions.append(asked)
-        passed.answers.append(answered)
+        passed.questions.append(question_of(one))
     events: list[Event] = []
     found = make(STRICT)(passed, frozenset(), events.append)
     assert found == make(STRICT)(passed, frozenset(), events.append)
@@ -227,7 +225,7 @@ def test_tokens_of_a_base(clean_rows: Clean) -> None:
     """Limits in tokens need a base and count by its own tokenizer and template."""
     from appliance.stages.language_model.token_count import token_counter
 
-    rows = [row("红灯", "停"), row("红灯可以右转吗", "在不妨碍被放行车辆和行人的情况下可以右转。"), Document("绿灯行")]
+    rows: list[Row] = [row("红灯", "停"), row("红灯可以右转吗", "在不妨碍被放行车辆和行人的情况下可以右转。"), Document("绿灯行")]
     count = token_counter(demo.base_folder())
     lengths = [count(one) for one in rows]
     assert lengths[2] < lengths[0] < lengths[1]

@@ -23,11 +23,11 @@ _BEGINNINGS = (
     r"(?:欢迎|敬请|记得)?关注.{0,12}(?:公众号|微信号|视频号|抖音号)",
     r"(?:阅读原文|分享到|返回顶部|返回首页|查看全部|相关阅读|推荐阅读|猜你喜欢|广告|赞助内容)[：:]?\s*$",
     r"(?:上一篇|下一篇)[：:]",
-    r".{0,12}ICP[备证]\s*\d+号",
-    r"(?:copyright\s*(?:©|\(c\)|\d{4})|©\s*\d{4}|all rights reserved)",
-    r"(?:click here to|subscribe (?:now|to our)|sign up for our|follow us on|share this (?:article|post)|read more\s*$|advertisement\s*$)",
+    r".{0,2}ICP[备证]\s*\d+号",
+    r"(?i:copyright\s*(?:©|\(c\)|\d{4})|©\s*\d{4}|all rights reserved)",
+    r"(?i:click here to|subscribe (?:now|to our)|sign up for our|follow us on|share this (?:article|post)|read more\s*$|advertisement\s*$)",
 )
-_FURNITURE = re.compile(rf"[ \t]*(?:{'|'.join(_BEGINNINGS)}).{{0,120}}(?<![?？])$", re.IGNORECASE)
+_FURNITURE = re.compile(rf"[ \t]*(?:{'|'.join(_BEGINNINGS)}).{{0,120}}(?<![?？])$")
 
 
 def without_furniture(text: str) -> str:

@@ -10,7 +10,9 @@ from appliance.stages.clean.rules.rule import Apply, Dropped
 
 _MOJIBAKE = ("锟斤拷", "烫烫烫", "屯屯屯", "\ufffd\ufffd\ufffd", "ï»¿", "â€™", "ã€‚")
 """What wrong decoders make of UTF-8 and of uninitialised memory; no text has these by intention."""
-_SYMBOLS = re.compile(r"(?:[^\w\s]|_)+")
+_WORDS = re.compile(r"[^\W_]+")
+_NO_WORDS = bytes(code for code in range(256) if not (chr(code).isalnum() and code < 128) and not 0xE4 <= code <= 0xE9)
+"""Bytes of UTF-8 but ASCII letters, digits and those that begin the usual Chinese characters: without them the length counts words."""
 _SHORT = 20
 """Characters; a text with fewer may be ``???`` or ``……`` on purpose."""
 
@@ -28,9 +30,11 @@ def make(spec: CleanSpec) -> Apply | None:
                     if pattern in text:
                         return Dropped("row_mojibake", {"found": pattern})
             if len(text) >= _SHORT:
-                share = sum(map(len, _SYMBOLS.findall(text))) / len(text)
-                if share > most:
-                    return Dropped("row_symbols", {"share": round(share, 3), "limit": most})
+                if len(text.encode("utf-8", "surrogatepass").translate(None, _NO_WORDS)) >= (1.0 - most) * len(text):
+                    continue
+                wordless = len(text) - len("".join(_WORDS.findall(text)))
+                if wordless > most * len(text) and (symbols := wordless - sum(map(str.isspace, text))) > most * len(text):
+                    return Dropped("row_symbols", {"share": round(symbols / len(text), 3), "limit": most})
         return row
 
     return apply

@@ -6,6 +6,7 @@ import re
 
 from appliance.domain.row import Row, texts_of
 from appliance.domain.spec import CleanSpec
+from appliance.stages.clean.rules.normalise import UNUSUAL
 from appliance.stages.clean.rules.rule import Apply, Dropped
 
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
@@ -22,7 +23,7 @@ def make(spec: CleanSpec) -> Apply | None:
 
     def apply(row: Row) -> Row | Dropped:
         texts = texts_of(row)
-        others = sum(_letters(_OTHER, text) for text in texts)
+        others = sum(_letters(_OTHER, text) for text in texts if UNUSUAL.search(text))
         if not (others or chinese_least or english_least):
             return row
         chinese, latin = (sum(_letters(kind, text) for text in texts) for kind in (_CHINESE, _LATIN))

@@ -1,12 +1,10 @@
 """Texts that say the same over and over, as models that have lost their way and forms that were filled in by a stuck key do.
 
-The measure is the share of a text's runs of ten characters that have occurred in it before. Two quicker looks come first: enough different
-characters, or bytes that do not compress, prove that a text is fine.
+The measure is the share of a text's runs of ten characters that have occurred in it before. It is taken only where some of a few sampled
+runs have.
 """
 
 from __future__ import annotations
-
-import zlib
 
 from appliance.domain.row import Row, texts_of
 from appliance.domain.spec import CleanSpec
@@ -15,10 +13,8 @@ from appliance.stages.clean.rules.rule import Apply, Dropped
 RUN = 10
 _SHORT = 60
 """Characters; below, a repetition can be meant."""
-_VARIED = 0.2
-"""Different characters per character from which a text cannot repeat itself for more than half."""
-_DENSE = 0.35
-"""Compressed bytes per byte from which it cannot either."""
+_LOOKS = 8
+"""Runs that are looked at first."""
 _SAMPLE = 20_000
 """Characters of a document that are measured."""
 
@@ -40,18 +36,15 @@ def make(spec: CleanSpec) -> Apply | None:
             if len(whole) < _SHORT:
                 continue
             text = whole[:_SAMPLE]
-            if most >= 0.5 and _surely_varied(text):
-                continue
-            share = repeated_share(text)
-            if share > most:
+            if _is_suspect(text, most) and (share := repeated_share(text)) > most:
                 return Dropped("row_repetition", {"share": round(share, 3), "limit": most})
         return row
 
     return apply
 
 
-def _surely_varied(text: str) -> bool:
-    if len(set(text)) >= _VARIED * len(text):
-        return True
-    data = text.encode("utf-8", "surrogatepass")
-    return len(zlib.compress(data, 1)) >= _DENSE * len(data)
+def _is_suspect(text: str, most: float) -> bool:
+    """Whether so many of a few runs have occurred before that the text may be over the limit: two fifths of what it would then have."""
+    runs = len(text) - RUN + 1
+    places = (runs * look // (_LOOKS + 1) for look in range(1, _LOOKS + 1))
+    return sum(text.find(text[place : place + RUN], 0, place + RUN) < place for place in places) >= 0.4 * most * _LOOKS

@@ -51,8 +51,7 @@ class Passed:
     lines: array[int] = field(default_factory=lambda: array("q"))
     """Of each row, its line in the parent's file."""
     questions: array[int] = field(default_factory=lambda: array("Q"))
-    answers: array[int] = field(default_factory=lambda: array("Q"))
-    """Of each row, what ``contradictions`` compares: hashes of question and answer, both 0 for a row without."""
+    """Of each row the hash of its question, for ``contradictions``; 0 for a row without."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ def with_texts(row: Row, change: Callable[[str], str], emptied: str) -> Row | Dr
         if text == row.text:
             return row
         return Document(**{**msgspec.structs.asdict(row), "text": text}) if text else Dropped(emptied, {"role": "document"})
+    if not row.rejected and all(change(message.content) is message.content for message in row.messages):
+        return row
     contents = [_changed(message.content, change) for message in row.messages]
     rejected = _changed(row.rejected, change) if row.rejected else ""
     if row.rejected and not rejected:

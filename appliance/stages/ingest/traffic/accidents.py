@@ -71,7 +71,7 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     if "cause" in record:
         yield _asked("accident_cause", CAUSE, record, ("cause", "responsibility", "law"), record["cause"], source, known)
     if "responsibility" in record:
@@ -100,7 +100,7 @@ def _asked(
 
 def _summary(record: Mapping[str, str]) -> str:
     """When, where, what kind, why and whose, as far as it is there; empty unless there is more than the place and the time."""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     if not begin or not record.keys() & {"type", "cause", "responsibility"}:
         return ""
     parts = [f"{begin}发生一起{record.get('type', '交通').removesuffix('事故')}事故。"]

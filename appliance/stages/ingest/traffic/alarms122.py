@@ -90,12 +90,12 @@ def rows_of(table: Table, asked: headings.Asked) -> Iterator[Conversation | Reje
 
 
 def _rows_of(record: Mapping[str, str], source: str) -> Iterator[Conversation]:
-    known = {"class": record["type"]} if "type" in record else {}
+    known = record_text.class_of(record)
     summary = record.get("summary") or _summary(record)
     if summary:
         question = f"{chosen(SUMMARISE, 'summary', *record.values())}\n\n{record_text.listed(record, LABELS)}"
         yield row(question, summary, source, {"task": "alarm_summary", **known})
-    if "type" in record:
+    if known:
         question = f"{chosen(CLASSIFY, 'class', *record.values())}\n\n{record['description']}"
         yield row(question, record["type"], source, {"task": "alarm_classification", **known})
     if record.keys() & {"time", "place", "type", "disposal"}:
@@ -106,7 +106,7 @@ def _summary(record: Mapping[str, str]) -> str:
     """When, where, what, and what was done, as far as it is there; empty when there is too little for a summary."""
     about = record_text.first_sentence(record["description"])
     about = about if len(about) <= LONGEST_SENTENCE else ""
-    begin = "，".join(filter(None, (record_text.moment(record.get("time", ""), "time"), record.get("place", ""))))
+    begin = "，".join(filter(None, (record_text.moment(record.get("time", "")), record.get("place", ""))))
     kind = f"{begin}{'发生' if begin else ''}警情（{record['type']}）。" if "type" in record else f"{begin}。" if begin else ""
     if not kind or not (about or "type" in record):
         return ""
@@ -127,8 +127,8 @@ def _extraction(record: Mapping[str, str], source: str, known: Mapping[str, str]
 
 
 def _narrated(record: Mapping[str, str]) -> str:
-    caller = " ".join(filter(None, (record.get("caller"), record.get("phone"))))
-    begin = "，".join(filter(None, (record.get("time"), f"{caller}报警称" if caller else "群众报警称")))
+    phone = f"（电话 {record['phone']}）" if "phone" in record else ""
+    begin = "，".join(filter(None, (record.get("time"), f"{record.get('caller', '群众')}{phone}报警称")))
     return f"{begin}：{record_text.sentence(record['description'])}" + _rest(
         record, ("place", "type", "vehicles", "casualties", "unit", "disposal")
     )

@@ -18,8 +18,10 @@ from appliance.stages.ingest.tables import Table, TableRow
 from appliance.stages.ingest.traffic import headings
 from appliance.stages.ingest.traffic.plan_headings import PHASE_FIELDS, LongForm, WideForm, form_of
 
-MOST_ROWS = 500_000
+MOST_ROWS = 200_000
 """Rows that a table with a row per phase may have: it is read whole, since a plan's phases may lie apart."""
+MOST_PHASES = 40
+"""Phases of one plan; a table of more has rows of many plans and nothing that tells them apart."""
 LARGEST_NUMBER = 100_000.0
 CARRIED = ("intersection", "plan", "cycle", "offset")
 """What is written once for several rows, the widest first."""
@@ -38,6 +40,13 @@ class Read(NamedTuple):
     excerpt: bytes
 
 
+class _Cells(NamedTuple):
+    """A record with the headings that its problems are told by."""
+
+    columns: tuple[str, ...]
+    cells: list[str]
+
+
 def plans_of(table: Table, asked: headings.Asked) -> Iterator[Read | Rejected]:
     """Every plan of the table; for each that cannot be read the refused row that says why."""
     form = form_of(table.columns, asked)
@@ -52,15 +61,15 @@ def refuse(verdict: Refused, row: TableRow | Read) -> Rejected:
     return rejected(verdict, row.number, 0, data)
 
 
-def number(text: str, field: str, phase: str = "") -> float | None:
+def number(row: _Cells, place: int, phase: str = "") -> float | None:
     """A figure with or without its unit; None for an empty cell. Raises Refused for anything else."""
-    cell = unicodedata.normalize("NFKC", text).strip()
+    cell = unicodedata.normalize("NFKC", row.cells[place]).strip()
     if cell in {"", "-", "—", "/", "无"}:
         return None
     match = _NUMBER.fullmatch(cell.replace(" ", "").replace(",", ""))
     value = float(match[1]) if match else LARGEST_NUMBER
     if abs(value) >= LARGEST_NUMBER:
-        raise Refused("plan_number_wrong", field=field, phase=phase or "-", value=printable(text, 40))
+        raise _wrong(row, place, phase)
     return value
 
 
@@ -70,18 +79,19 @@ def _wide_plans(table: Table, form: WideForm) -> Iterator[Read | Rejected]:
             yield row
             continue
         try:
-            phases = [phase for key, places in form.phases.items() if (phase := _wide_phase(row.cells, key, places)) is not None]
-            yield Read(_plan(row.cells, form.fields, phases), row.number, row.place, _excerpt(row))
+            cells = _Cells(table.columns, row.cells)
+            phases = [phase for key, places in form.phases.items() if (phase := _wide_phase(cells, key, places)) is not None]
+            yield Read(_plan(cells, form.fields, phases), row.number, row.place, _excerpt(row))
         except Refused as verdict:
             yield refuse(verdict, row)
 
 
-def _wide_phase(cells: list[str], key: str, places: dict[str, int]) -> Phase | None:
+def _wide_phase(row: _Cells, key: str, places: dict[str, int]) -> Phase | None:
     """None for a phase that this plan does not have: all its cells are empty."""
-    if not any(cells[place].strip() for place in places.values()):
+    if not any(row.cells[place].strip() for place in places.values()):
         return None
-    name = cells[places["name"]].strip() if "name" in places else ""
-    return _phase(cells, places, printable(name or key, 40))
+    name = row.cells[places["name"]].strip() if "name" in places else ""
+    return _phase(row, places, printable(name or key, 40))
 
 
 def _long_plans(table: Table, form: LongForm) -> Iterator[Read | Rejected]:
@@ -98,7 +108,7 @@ def _long_plans(table: Table, form: LongForm) -> Iterator[Read | Rejected]:
         else:
             groups.setdefault(key, []).append(row)
     for rows in groups.values():
-        yield _long_plan(rows, form)
+        yield _long_plan(rows, form, table.columns)
 
 
 def _carry_down(cells: list[str], fields: dict[str, int], above: dict[str, str]) -> tuple[str, str]:
@@ -117,19 +127,20 @@ def _carry_down(cells: list[str], fields: dict[str, int], above: dict[str, str])
     return above.get("intersection", ""), above.get("plan", "")
 
 
-def _long_plan(rows: list[TableRow], form: LongForm) -> Read | Rejected:
-    first = rows[0]
+def _long_plan(rows: list[TableRow], form: LongForm, columns: tuple[str, ...]) -> Read | Rejected:
+    first, begin = rows[0], _Cells(columns, rows[0].cells)
     phases: list[Phase] = []
     for row in rows:
+        cells = _Cells(columns, row.cells)
         try:
-            for field in ("cycle", "offset"):
-                if field in form.fields and number(row.cells[form.fields[field]], field) != number(first.cells[form.fields[field]], field):
-                    raise Refused("plan_says_two_things", field=field)
-            phases.append(_phase(row.cells, form.fields, _phase_name(row.cells, form.fields)))
+            for place in (form.fields[field] for field in ("cycle", "offset") if field in form.fields):
+                if number(cells, place) != number(begin, place):
+                    raise Refused("plan_says_two_things", field=printable(columns[place], 40))
+            phases.append(_phase(cells, form.fields, _phase_name(row.cells, form.fields)))
         except Refused as verdict:
             return refuse(verdict, row)
     try:
-        return Read(_plan(first.cells, form.fields, phases), first.number, first.place, _excerpt(first))
+        return Read(_plan(begin, form.fields, phases), first.number, first.place, _excerpt(first))
     except Refused as verdict:
         return refuse(verdict, first)
 
@@ -139,18 +150,17 @@ def _phase_name(cells: list[str], fields: dict[str, int]) -> str:
     return printable(" ".join(dict.fromkeys(filter(None, parts))), 40)
 
 
-def _phase(cells: list[str], places: dict[str, int], name: str) -> Phase:
+def _phase(row: _Cells, places: dict[str, int], name: str) -> Phase:
     if not name:
         raise Refused("plan_phase_without_name")
-    figures = {field: number(cells[places[field]], field, name) for field in PHASE_FIELDS if field in places}
+    figures = {field: number(row, places[field], name) for field in PHASE_FIELDS if field in places}
     green, yellow = figures.get("green"), figures.get("yellow")
     if green is None or yellow is None:
-        raise Refused("plan_time_missing", phase=name, field="green" if green is None else "yellow")
-    if "all_red" in places and figures["all_red"] is None:
-        figures["all_red"] = 0.0
+        heading = row.columns[places["green" if green is None else "yellow"]]
+        raise Refused("plan_time_missing", phase=name, field=printable(heading, 40))
     for field in ("flow", "saturation_flow", "minimum_green"):
         if (figures.get(field) or 0.0) < 0:
-            raise Refused("plan_number_wrong", field=field, phase=name, value=printable(cells[places[field]], 40))
+            raise _wrong(row, places[field], name)
     return Phase(
         name=name,
         green=green,
@@ -163,17 +173,25 @@ def _phase(cells: list[str], places: dict[str, int], name: str) -> Phase:
     )
 
 
-def _plan(cells: list[str], fields: dict[str, int], phases: list[Phase]) -> SignalPlan:
+def _wrong(row: _Cells, place: int, phase: str) -> Refused:
+    heading, value = printable(row.columns[place], 40), printable(row.cells[place], 40)
+    return Refused("plan_number_wrong", field=heading, phase=phase or "-", value=value)
+
+
+def _plan(row: _Cells, fields: dict[str, int], phases: list[Phase]) -> SignalPlan:
+    cells = row.cells
     intersection = cells[fields["intersection"]].strip()
     if not intersection:
         raise Refused("plan_without_intersection")
+    if len(phases) > MOST_PHASES:
+        raise Refused("plan_with_many_phases", limit=MOST_PHASES)
     names = [phase.name for phase in phases]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise Refused("plan_phase_twice", phase=twice)
     if not phases:
         raise Refused("plan_without_phases")
-    stated = number(cells[fields["cycle"]], "cycle") if "cycle" in fields else None
+    stated = number(row, fields["cycle"]) if "cycle" in fields else None
     if stated is None and "cycle" in fields:
         raise Refused("plan_cycle_missing")
     return SignalPlan(
@@ -181,7 +199,7 @@ def _plan(cells: list[str], fields: dict[str, int], phases: list[Phase]) -> Sign
         name=printable(cells[fields["plan"]].strip(), 60) if "plan" in fields else "",
         phases=tuple(phases),
         cycle=sum(phase.length for phase in phases) if stated is None else stated,
-        offset=number(cells[fields["offset"]], "offset") if "offset" in fields else None,
+        offset=number(row, fields["offset"]) if "offset" in fields else None,
     )
 
 

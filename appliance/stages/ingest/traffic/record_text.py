@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from appliance.domain.conversation import Conversation
 from appliance.domain.dataset import Rejected, printable
@@ -15,6 +15,9 @@ from appliance.stages.ingest.traffic import headings
 
 LONGEST = 20_000
 """Characters of one cell: more is a document, not a record."""
+
+LONGEST_CLASS = 40
+"""Characters of a type that rows can be sorted by."""
 
 _EMPTY = frozenset({"", "-", "--", "—", "——", "/", "\\", "无", "null", "none", "nan", "n/a", "#n/a"})
 _GARBLED = re.compile("\ufffd|锟斤拷|烫烫烫|屯屯屯|[\ue000-\uf8ff]|[\u0080-\u00b6\u00b8-\u00ff]{3}")
@@ -27,19 +30,19 @@ _MOMENT = re.compile(rf"{_DATE}(?:[\sT]*{_CLOCK})?(?:Z|[+-]\d\d:\d\d)?", re.ASCI
 _DIGITS = re.compile(r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)(?:(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?)?", re.ASCII)
 
 
-def cell(text: str, field: str) -> str:
+def cell(text: str, heading: str) -> str:
     """The cell without white space around it; an empty text for what stands for nothing. Raises Refused for garbled or endless text."""
     found = text.strip()
     if found.casefold() in _EMPTY:
         return ""
     if len(found) > LONGEST:
-        raise Refused("record_field_too_long", field=field, limit=LONGEST)
+        raise Refused("record_field_too_long", field=heading, limit=LONGEST)
     if _GARBLED.search(found):
-        raise Refused("record_text_garbled", field=field)
+        raise Refused("record_text_garbled", field=heading)
     return found
 
 
-def moment(text: str, field: str) -> str:
+def moment(text: str, heading: str = "") -> str:
     """A time as it is written out, ``2024年3月5日8时20分``: to the minute, or as far as it was given; an empty text for none.
 
     Raises Refused for what is no date that exists.
@@ -52,25 +55,26 @@ def moment(text: str, field: str) -> str:
     try:
         dt.datetime(**parts)  # type: ignore[arg-type]  # noqa: DTZ001  # only asked whether the date exists; the parts are its names
     except (TypeError, ValueError):
-        raise Refused("record_time_unreadable", field=field, value=printable(text, 40)) from None
+        raise Refused("record_time_unreadable", field=heading, value=printable(text, 40)) from None
     written = f"{parts['year']}年{parts['month']}月{parts['day']}日"
     if "hour" in parts:
         written += f"{parts['hour']}时" + (f"{parts['minute']}分" if "minute" in parts else "")
     return written
 
 
-def fields_of(row: TableRow, places: Mapping[str, int]) -> dict[str, str]:
+def fields_of(row: TableRow, places: Mapping[str, int], columns: Sequence[str]) -> dict[str, str]:
     """What a record says, by field; empty cells are left out. Raises Refused for a cell that cannot be believed.
 
     Of casualties 无 is a statement; elsewhere it stands for nothing.
     """
     found = {}
     for field, place in places.items():
-        text = row.cells[place].strip() if field == "casualties" and row.cells[place].strip() == "无" else cell(row.cells[place], field)
+        heading, given = printable(columns[place], 40), row.cells[place].strip()
+        text = given if field == "casualties" and given == "无" else cell(given, heading)
         if text:
             found[field] = text
-    if "time" in found:
-        moment(found["time"], "time")
+        if field == "time":
+            moment(text, heading)
     return found
 
 
@@ -89,7 +93,7 @@ def rows_of(
             yield found
             continue
         try:
-            record = fields_of(found, places)
+            record = fields_of(found, places, table.columns)
             if "description" not in record:
                 raise Refused("record_without_description")
             made = list(make(record, found.place))
@@ -104,6 +108,11 @@ def rows_of(
 def refuse(verdict: Refused, row: TableRow) -> Rejected:
     """The record of a row that is not accepted."""
     return rejected(verdict, row.number, 0, " ".join(filter(None, row.cells)).encode("utf-8", "surrogatepass"))
+
+
+def class_of(record: Mapping[str, str]) -> dict[str, str]:
+    """The label of a record that has a type; a type of many words is a description and no class."""
+    return {"class": record["type"]} if "type" in record and len(record["type"]) <= LONGEST_CLASS else {}
 
 
 def sentence(text: str) -> str:

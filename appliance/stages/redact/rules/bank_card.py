@@ -51,9 +51,9 @@ def _is_sure(text: Text, number: Number, told: bool) -> bool | None:
     if not digits.startswith(_DOMESTIC):
         return None
     other = OTHER_NUMBER.search(text.before(number.start)) is not None
-    if digits.startswith("62") and len(digits) in (16, 17, 18, 19):
-        return not other
-    return None if other or len(digits) not in (16, 19) else False
+    if other or len(digits) in (17, 18):
+        return None
+    return digits.startswith("62")
 
 
 def replace(value: str, draw: Draw, _recipe: RedactionRecipe) -> str:

@@ -52,8 +52,10 @@ def _of_18(text: Text, number: Number) -> Iterator[Find]:
     if _is_date(digits[6:14]):
         other = OTHER_NUMBER.search(before) is not None and not told
         fits = check_digit(digits[:17]) == digits[17]
+        if other and int(digits[6:10]) >= _RECENT:
+            return
         if fits or told:
-            yield Find("id_number", number.start, number.end, digits, sure=not (other and int(digits[6:10]) >= _RECENT))
+            yield Find("id_number", number.start, number.end, digits)
         elif not other and int(digits[6:10]) < _RECENT and not number.tied:
             yield Find("id_number", number.start, number.end, digits, sure=False)
     elif told:

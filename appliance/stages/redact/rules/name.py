@@ -10,7 +10,17 @@ import re
 from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
-from appliance.stages.redact.chinese_names import BEHIND_NAMES, COMPOUND_SURNAMES, GIVEN, LIKE_NAMES, ROLES, SURNAMES, surname_of
+from appliance.stages.redact.chinese_names import (
+    BEHIND_NAMES,
+    COMPOUND_SURNAMES,
+    GIVEN,
+    LIKE_NAMES,
+    NOT_IN_NAMES,
+    ROLES,
+    SURNAMES,
+    WORDS_BEHIND,
+    surname_of,
+)
 from appliance.stages.redact.drawing import Draw
 from appliance.stages.redact.finding import Find, Text
 from appliance.stages.redact.rules.plate import PROVINCES
@@ -18,8 +28,11 @@ from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.spelling import HIDDEN
 
 _GAP = rf"[\s:：=\"'“”‘’「『【\[(（|，,、是为系叫{HIDDEN}]"
-_LABEL = r"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{1,2}|[(（][^()（）\n]{1,6}[)）])?"
-_BEHIND_ROLE = re.compile(rf"{_LABEL}{_GAP}{{0,6}}")
+_BEHIND_ROLE = re.compile(rf"{_GAP}{{0,6}}")
+_BEHIND_LABEL = re.compile(
+    rf"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{{1,2}}|[(（][^()（）\n]{{1,6}}[)）]){_GAP}{{0,6}}"
+)
+"""当事人甲：张伟, 当事人（甲方）张伟."""
 _PLAIN_ROLE = frozenset(
     [
         "对方",
@@ -48,12 +61,16 @@ _DEEDS = (
     *(opening + word for opening in "(（" for word in ("男", "女", " 男", " 女", *"系身驾当报司车伤死乘行联电手证0123456789")),
     *(comma + sex for comma in ("，", ",", "， ", ", ") for sex in "男女"),
     "驾驶", "驾车", "骑", "报警称", "报警说", "称其", "陈述称", "的电话", "的手机", "的身份证", "的驾驶证", "的车牌", "的住址", "的银行",
+    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证",
+    "酒后",
+    "醉酒", "签字", "到案", "自首", "逃逸", "所驾", "反映",
 )  # fmt: skip
 _AFTER = re.compile(
     r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁)"
     r"|[，,]\s?(?:男|女)[，,、\s(（]"
     rf"|驾驶(?:的|着|车|小|大|中|重|轻|一|无|号|普|电|二|两|三|摩|机|[{PROVINCES}])"
     r"|驾车|骑(?:电|自|摩|行|车)|骑着|报警称|报警说|称其|陈述称|的(?:电话|手机|身份证|驾驶证|车牌|住址|银行)"
+    r"|来电|报案|投诉|陈述|供述|的陈述|的供述|受伤|死亡|承担|负(?:全部|主要|次要|同等)|无证|酒后|醉酒|签字|到案|自首|逃逸|所驾|反映"
 )
 _BEFORE_NAME = frozenset("和与由系对将被向给为让是称及同、，。；：:,;!！?？（(“\"'’” \t\n" + HIDDEN)
 _TITLE = re.compile(r"(?:先生|女士|小姐|师傅|同志|警官|同学|老师|大爷|大妈|阿姨)")
@@ -76,7 +93,7 @@ _DRAWN = "文清明远安平思齐子衡景行若水云起知言望舒怀瑾承�
 
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Names behind a role, before what only people do, and wherever they come again in the same text."""
-    found = {(place.start, place.end): place for place in (*_behind_roles(text), *_before_deeds(text), *_foreign(text))}
+    found = {(place.start, place.end): place for place in (*_foreign(text), *_before_deeds(text), *_behind_roles(text))}
     yield from found.values()
 
 
@@ -90,26 +107,43 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 
 def _behind_roles(text: Text) -> Iterator[Find]:
-    for start, end in text.places("name_role"):
-        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows):
+    for start, end in text.places("role"):
+        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
             continue
-        gap = _BEHIND_ROLE.match(text.folded, end)
-        assert gap is not None
-        if latin := _LATIN.match(text.folded, gap.end()):
-            yield Find("name", latin.start(), latin.end(), latin[0])
+        for pattern in (_BEHIND_ROLE, _BEHIND_LABEL):
+            gap = pattern.match(text.folded, end)
+            names = list(_names_from(text, gap, start)) if gap else []
+            yield from names
+            if names:
+                break
+
+
+def _names_from(text: Text, gap: re.Match[str], role: int) -> Iterator[Find]:
+    """The name behind a role and what stands between, and those that are listed with it."""
+    place: Find | None = None
+    start = gap.end()
+    if dotted := _DOTTED.match(text.folded, start):
+        name = _without_deed(dotted[0])
+        place = Find("name", start, start + len(name), name)
+    elif latin := _LATIN.match(text.folded, start):
+        place = Find("name", start, latin.end(), latin[0])
+    else:
         explicit = _EXPLICIT.search(gap[0]) is not None
-        place = _name_at(text, gap.end(), explicit, plain=text.folded[start : gap.end()] in _PLAIN_ROLE)
-        while place is not None:
-            yield place
-            joined = _AND.match(text.folded, place.end)
-            place = _name_at(text, joined.end(), explicit=False, listed=True) if joined else None
+        place = _name_at(text, start, explicit, plain=text.folded[role:start] in _PLAIN_ROLE)
+    while place is not None:
+        yield place
+        joined = _AND.match(text.folded, place.end)
+        place = _name_at(text, joined.end(), explicit=False, listed=True) if joined else None
 
 
 def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, plain: bool = False) -> Find | None:
     """The name that begins here, or None."""
     ahead, breaks = _closed_up(text.folded[start : start + 12])
     surname = surname_of(ahead)
-    if not surname or ahead[surname : surname + 1] == "某" or (ahead[:2] in LIKE_NAMES and surname == 1):
+    if not surname or ahead[surname : surname + 1] == "某":
+        return None
+    like_word = surname == 1 and ahead[:2] in LIKE_NAMES
+    if like_word and not (ahead[2:3] in GIVEN and (not _is_han(ahead[3:4]) or _ends_name(ahead, 3)) and not plain):
         return None
     if _TITLE.match(ahead, surname):
         return None
@@ -117,14 +151,16 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     if not length or _PLACE.match(ahead, surname + 1):
         return None
     given = ahead[surname:length]
-    usual = sum(char in GIVEN for char in given)
+    usual = all(char in GIVEN for char in given)
     ends = not _is_han(ahead[length : length + 1])
-    if listed and not (ends or ahead[length] in BEHIND_NAMES):
+    possible = not any(char in NOT_IN_NAMES for char in given)
+    if listed and not (usual or (possible and ends)):
         return None
-    sure = usual == len(given) or (explicit and (usual > 0 or ends))
-    if not sure and not (explicit or (ends and not plain)):
+    sure = not like_word and (usual or (explicit and possible))
+    common = surname == 2 or ahead[0] in _COMMON
+    if not sure and not (like_word or (possible and (explicit or (not plain and (ends or (common and _ends_name(ahead, length))))))):
         return None
-    if surname == 1 and not explicit and not ends and length == 2 and ahead[length] not in BEHIND_NAMES:
+    if surname == 1 and not explicit and not ends and length == 2 and not _ends_name(ahead, length):
         sure = sure and not plain
     end = start + length + breaks[length - 1]
     return Find("name", start, end, ahead[:length], sure)
@@ -149,13 +185,19 @@ def _closed_up(ahead: str) -> tuple[str, list[int]]:
 def _length(ahead: str, surname: int) -> int:
     """Characters of the name, surname and all; 0 if none follows the surname."""
     first, second, third = (ahead[surname + place : surname + place + 1] for place in range(3))
-    if not _is_han(first) or first in BEHIND_NAMES:
+    if not _is_han(first) or _ends_name(ahead, surname):
         return 0
-    if not _is_han(second) or second in BEHIND_NAMES or second == "和":
+    if not _is_han(second) or _ends_name(ahead, surname + 1) or second == "和":
         return surname + 1
-    if not _is_han(third) or third in BEHIND_NAMES or third == "和":
-        return surname + 2 if second in GIVEN or not _is_han(third) else surname + 1
-    return surname + 2 if second in GIVEN else surname + 1
+    if second in GIVEN or (second not in NOT_IN_NAMES and (not _is_han(third) or _ends_name(ahead, surname + 2))):
+        return surname + 2
+    return surname + 1
+
+
+def _ends_name(ahead: str, place: int) -> bool:
+    """Whether a character ends the name before it; others only in a word of two, and are part of a name elsewhere."""
+    char = ahead[place : place + 1]
+    return (char in BEHIND_NAMES and char not in GIVEN) or ahead[place : place + 2] in WORDS_BEHIND
 
 
 def _before_deeds(text: Text) -> Iterator[Find]:
@@ -206,6 +248,11 @@ def _without_deed(name: str) -> str:
     return name[: next(ends, len(name))]
 
 
+def _dot_in(folded: str, place: int) -> bool:
+    """Whether a name with a dot may begin here."""
+    return any(dot in folded[place : place + 8] for dot in "·•・")
+
+
 def _is_han(char: str) -> bool:
     return "\u4e00" <= char <= "\u9fff" if char else False
 
@@ -215,4 +262,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
-RULE = Rule("name", find, replace, {"name_role": ROLES, "name_deed": _DEEDS}, (1, 0))
+RULE = Rule("name", find, replace, {"role": ROLES, "name_deed": _DEEDS}, (1, 0))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from appliance.domain.family import Family
 from appliance.domain.methods import METHODS, Method
 from appliance.domain.recipe import TrainingRecipe
+from appliance.stages.train.methods.fused_linear import fuse
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -79,6 +80,7 @@ class AdapterLearner(Learner):
         torch.manual_seed(preparation.recipe.seed)
         # peft's ``prepare_model_for_kbit_training`` is left out on purpose: it would turn embedding and head into float32 for nothing.
         model = get_peft_model(preparation.base, config)
+        fuse(model)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()  # rows of new tokens would have the base's bfloat16

@@ -115,6 +115,20 @@ def test_what_cannot_be_read_is_refused(import_bytes: Import, change: tuple[str,
     assert {row["source"] for row in imported.rows} == {"p.csv:4"}
 
 
+def test_problems_are_told_by_the_files_own_headings(import_bytes: Import) -> None:
+    """A reason names the column as the file does, and the cell."""
+    (listed,) = import_bytes(LONG.replace("40秒,3,2", "四十,3,2").encode(), "p.csv").rejected
+    assert listed["parameters"] == {"field": "绿灯时间(s)", "phase": "2 南北直行", "value": "四十"}
+
+
+def test_a_plan_of_endless_phases_is_refused(import_bytes: Import) -> None:
+    """A table without a column that tells plans apart is not one plan of thousands of phases."""
+    rows = "".join(f"X,460,{number},20,3\n" for number in range(5000))
+    imported = import_bytes(f"路口,周期,相位,绿灯,黄灯\n{rows}Y,46,1,20,3\nY,46,2,20,3\n".encode(), "p.csv")
+    assert imported.reasons == [(2, "plan_with_many_phases")]
+    assert len(explained(imported)) == 1
+
+
 def test_an_intersection_has_to_be_named(import_bytes: Import) -> None:
     """The first row of a table cannot mean the row above."""
     imported = import_bytes(LONG.replace("中山路-解放路,早高峰", ",早高峰", 1).encode(), "p.csv")

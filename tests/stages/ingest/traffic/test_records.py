@@ -159,7 +159,7 @@ def test_summaries_are_made_of_the_record(record: list[str]) -> None:
             continue
         rest = row.messages[1].content  # type: ignore[union-attr]  # refused rows have no labels
         if record[0]:
-            rest = rest.replace(record_text.moment(record[0], "time"), "", 1)
+            rest = rest.replace(record_text.moment(record[0]), "", 1)
         for cell in sorted((cell.strip() for cell in record[1:]), key=len, reverse=True):
             rest = rest.replace(cell, "", 1) if cell else rest
             rest = rest.replace(cell.removesuffix("事故"), "", 1) if cell else rest
@@ -183,14 +183,14 @@ def test_summaries_are_made_of_the_record(record: list[str]) -> None:
 )
 def test_times_are_written_out(given_time: str, written: str) -> None:
     """The forms of dates that police systems export."""
-    assert record_text.moment(given_time, "time") == written
+    assert record_text.moment(given_time) == written
 
 
 @given(st.text(max_size=30))
 def test_no_other_text_is_a_time(text: str) -> None:
     """Anything else is refused, never guessed at."""
     try:
-        written = record_text.moment(text, "time")
+        written = record_text.moment(text)
     except Refused:
         return
     assert written[:4].isdecimal() or not text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from appliance.stages.ingest.readers.part import Unreadable
+from appliance.stages.readers.part import Unreadable
 
 LARGEST = 4 << 30
 """Bytes of all entries together, unpacked."""
@@ -17,6 +17,8 @@ HONEST_RATIO = 200
 ALWAYS_HONEST = 32 << 20
 """Bytes that are unpacked whatever the ratio: a small file of one repeated row is odd, but harmless."""
 MOST_ENTRIES = 20_000
+
+_ENCRYPTED_STREAM = "EncryptedPackage".encode("utf-16-le")
 
 
 def refuse_bomb(path: Path) -> None:
@@ -40,3 +42,14 @@ def refuse_bomb(path: Path) -> None:
         raise Unreadable("file_is_bomb", unpacked=unpacked)
     if any(entry.flag_bits & 1 for entry in entries):
         raise Unreadable("file_encrypted")
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether this is a document of a new format behind a password: a compound file that holds it as one encrypted stream."""
+    before = b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            if _ENCRYPTED_STREAM in before + block:
+                return True
+            before = block[-64:]
+    return False
