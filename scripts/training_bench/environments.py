@@ -1,7 +1,8 @@
 """Peers' libraries in environments of their own, below the cache, made once for each recipe; none of them is ever in the appliance's.
 
 TRL works with the very libraries that the appliance uses, so its environment sees ours by a path file and holds only what we lack.
-LLaMA-Factory and Unsloth pin older ones and get all of their own, torch first and by pip: otherwise gigabytes of CUDA come along.
+LLaMA-Factory pins older ones of all but torch, which it takes from us, too; its declared needs for pictures, sound and its web page are
+left out, for they bring another torch with gigabytes of CUDA. Unsloth gets all of its own, torch first.
 """
 
 from __future__ import annotations
@@ -30,11 +31,35 @@ class Recipe:
 
 
 TORCH = ("torch==2.13.0",)
+LLAMAFACTORY = (
+    "accelerate==1.11.0",
+    "datasets==4.0.0",
+    "peft==0.18.1",
+    "transformers==5.6.0",
+    "trl==0.24.0",
+    "tyro<0.9",
+    "fire",
+    "omegaconf",
+    "einops",
+    "sentencepiece",
+    "tiktoken",
+    "scipy",
+    "protobuf",
+    "matplotlib",
+    "pandas",
+    "pydantic",
+    "fastapi",
+    "uvicorn",
+    "sse-starlette",
+    "hf-transfer",
+    "modelscope",
+)
+"""The newest that LLaMA-Factory 0.9.5 allows, and what it imports besides."""
 RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("trl", (("trl==1.16.0",),), sees_ours=True),
-        Recipe("llamafactory", (TORCH, ("llamafactory==0.9.5", "bitsandbytes==0.50.2"))),
+        Recipe("llamafactory", (("--no-deps", "llamafactory==0.9.5"), LLAMAFACTORY), sees_ours=True, needs="llamafactory.train.tuner"),
         Recipe("unsloth", (TORCH, ("unsloth==2026.10.9",)), gpu_only=True),
     )
 }
