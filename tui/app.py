@@ -95,9 +95,11 @@ class GreenwaveApp(HostApp):
         """Go to a place, or open the help."""
         if place == "help":
             from tui.screens.help import HelpScreen
+            from tui.widgets.recipe_form import RecipeField
 
             if not isinstance(self.screen, HelpScreen):
-                self.push_screen(HelpScreen(self.current_mode))
+                field = next((one for one in self.focused.ancestors if isinstance(one, RecipeField)), None) if self.focused else None
+                self.push_screen(HelpScreen(self.current_mode, field.explanation if field else ""))
         elif place != self.current_mode:
             self.switch_mode(place)
 

@@ -132,4 +132,6 @@ def _bar(count: int, most: int) -> str:
 def rejection(entry: Mapping[str, Any]) -> str:
     """One row that was not accepted: where, why, and how it begins."""
     reason = say("problems", str(entry["reason"]), **(entry.get("parameters") or {}))
-    return f"{label('line')} {entry.get('line', '?')}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"
+    # A sheet, a page or a file of an archive is not told by a number alone.
+    place = f" ({printable(str(entry['source']))})" if entry.get("source") else ""
+    return f"{label('line')} {entry.get('line', '?')}{place}: {reason}  {printable(str(entry.get('excerpt', '')))[:80]}"

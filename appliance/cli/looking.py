@@ -36,9 +36,8 @@ def show_look(look: Look, as_json: bool) -> None:
         if "text" in row:
             print_line(_shown(row["text"]))
     for refused in look.rejected:
-        print_line(
-            f"── {label('line')} {refused.line}: {say('problems', refused.reason, **refused.parameters)}  {printable(refused.excerpt)[:80]}"
-        )
+        place = refused.source or f"{label('line')} {refused.line}"
+        print_line(f"── {place}: {say('problems', refused.reason, **refused.parameters)}  {printable(refused.excerpt)[:80]}")
 
 
 def _shown(text: str) -> str:

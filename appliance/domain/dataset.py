@@ -20,14 +20,14 @@ class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
     """A row that is not part of the dataset, and why: nothing is left out without one of these."""
 
     line: int
-    """Where the row begins in the file it was read from, counted from 1."""
+    """Where the row begins in the file it was read from, counted from 1: its line, row, page, paragraph, or file of an archive."""
     reason: str
     """A key of the texts' ``problems``."""
     parameters: dict[str, Any]
     excerpt: str
     """The beginning of the row, printable characters only."""
     source: str = ""
-    """Where the row first came from, for rows that an earlier step had accepted."""
+    """Where the row first came from, for rows that an earlier step had accepted, and for files of which a line alone does not tell it."""
     element: int = 0
     """For files that are one JSON list: which element, counted from 1."""
 

@@ -31,7 +31,7 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
     yellow: float
     all_red: float = 0.0
     red: float | None = None
-    """Red of this phase's own lamps as a plan states it, the all-red included; None where it does not."""
+    """Red of this phase's own lamps as a plan states it, with or without the all-red: both are usual; None where it states none."""
     minimum_green: float | None = None
     flow: float | None = None
     """Of the critical lane or lane group, pcu/h."""
@@ -66,8 +66,13 @@ class SignalPlan(msgspec.Struct, frozen=True, kw_only=True):
         return math.fsum(phase.length for phase in self.phases)
 
     def red_of(self, phase: Phase) -> float:
-        """How long a phase's own lamps show red in this cycle."""
+        """How long a phase's own lamps show red in this cycle, the all-red included."""
         return self.cycle - phase.green - phase.yellow
+
+    @property
+    def reds_leave_out_all_red(self) -> bool:
+        """Whether a stated red is the cycle's rest only together with the all-red."""
+        return any(phase.red is not None and not same(phase.red, self.red_of(phase)) for phase in self.phases)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -100,8 +105,8 @@ def faults_of(plan: SignalPlan) -> list[Fault]:
 
 def _faults_of_phase(plan: SignalPlan, phase: Phase) -> list[Fault]:
     found = []
-    if phase.red is not None and not same(phase.green + phase.yellow + phase.red, plan.cycle):
-        lamps = phase.green + phase.yellow + phase.red
+    lamps = phase.green + phase.yellow + (phase.red or 0.0)
+    if phase.red is not None and not same(lamps, plan.cycle) and not same(lamps + phase.all_red, plan.cycle):
         found.append(Fault("plan_red_mismatch", {"phase": phase.name, "sum": lamps, "cycle": plan.cycle}))
     if phase.green < phase.least_green - TOLERANCE:
         found.append(Fault("plan_green_short", {"phase": phase.name, "green": phase.green, "minimum": phase.least_green}))
@@ -128,6 +133,6 @@ def with_greens(plan: SignalPlan, greens: list[float], cycle: float | None = Non
     cycle = plan.cycle if cycle is None else cycle
     phases = []
     for phase, green in zip(plan.phases, greens, strict=True):
-        red = None if phase.red is None else cycle - green - phase.yellow
+        red = None if phase.red is None else phase.red + phase.green - green + cycle - plan.cycle
         phases.append(msgspec.structs.replace(phase, green=green, red=red))
     return msgspec.structs.replace(plan, phases=tuple(phases), cycle=cycle)

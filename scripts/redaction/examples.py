@@ -1,4 +1,4 @@
-"""Labelled examples from a half's templates: sentences with the places of personal data in them, spelled as people and machines spell."""
+"""Labelled examples from a half's templates: sentences with personal data, spelled as people and machines spell it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 from appliance.stages.redact.rules import id_number, vin
 from appliance.stages.redact.rules.bank_card import luhn_fits
 
-HALVES = ("tuning", "tuning_more", "test")
+HALVES = ("tuning", "tuning_more", "tuning_third", "tuning_fourth", "tuning_fifth", "test")
 _GAP = re.compile(r"\{(\w+)\}")
 _NUMBERS = ("id", "mobile", "card", "file")
 KIND_OF = {
-    "id": "id_number", "card": "bank_card", "mobile": "mobile", "landline": "landline", "vin": "vin", "plate": "plate", "file": "file_number",
-    "passport": "travel_document", "email": "email", "wechat": "account", "qq": "account", "ip": "network", "mac": "network", "name": "name",
-    "address": "address",
+    "id": "id_number", "card": "bank_card", "mobile": "mobile", "landline": "landline", "vin": "vin", "plate": "plate",
+    "file": "file_number", "passport": "travel_document", "email": "email", "wechat": "account", "qq": "account", "ip": "network",
+    "mac": "network", "name": "name", "address": "address", "name_alone": "name_alone",
 }  # fmt: skip
-"""Gap of a template → kind."""
+"""Gap of a template → kind; ``name_alone`` is a name without a role beside it, which the rules do not promise to find."""
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
@@ -46,7 +46,7 @@ class Example:
 
 def examples(half: str, count: int) -> Iterator[Example]:
     """So many sentences of a half, the same every time; a third of them has nothing personal."""
-    source = Source(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
+    source = Source.of(half)
     kinds = [kind for kind in source.told["templates"] if kind != "none"]
     for number in range(count):
         kind = "none" if number % 3 == 2 else kinds[number % len(kinds)]
@@ -59,6 +59,11 @@ class Source:
     def __init__(self, told: dict[str, Any]) -> None:
         self.told = told
         self._chance = random.Random(told["seed"])
+
+    @classmethod
+    def of(cls, half: str) -> Source:
+        """The lists of a half."""
+        return cls(tomllib.loads((Path(__file__).parent / f"{half}.toml").read_text("utf-8")))
 
     def example(self, kind: str) -> Example:
         """One sentence of a kind."""
@@ -111,12 +116,9 @@ class Source:
         return self._chance.choice(("E", "G", "EA", "C", "H")) + self._digits(8)
 
     def _vin(self) -> str:
-        drawn = (
-            "L"
-            + "".join(self._chance.choice(_LETTERS) for _ in range(3))
-            + "".join(self._chance.choice(_LETTERS + "0123456789") for _ in range(9))
-        )
-        number = drawn + self._digits(4)
+        maker = "".join(self._chance.choice(_LETTERS) for _ in range(3))
+        model = "".join(self._chance.choice(_LETTERS + "0123456789") for _ in range(9))
+        number = f"L{maker}{model}{self._digits(4)}"
         return number[:8] + vin.check_digit(number) + number[9:]
 
     def _plate(self) -> str:
@@ -131,7 +133,8 @@ class Source:
         return f"{office}{dot}{sign}"
 
     def _email(self) -> str:
-        return f"{self._chance.choice(('lihua', 'w.chen', 'sunny_01', 'a-b'))}{self._digits(3)}@{self._chance.choice(('163.com', 'qq.com', 'mail.example.org'))}"
+        local = self._chance.choice(("lihua", "w.chen", "sunny_01", "a-b"))
+        return f"{local}{self._digits(3)}@{self._chance.choice(('163.com', 'qq.com', 'mail.example.org'))}"
 
     def _wechat(self) -> str:
         return self._chance.choice(("wxid_", "hua-", "Sun", "lucky_")) + self._digits(6)
@@ -150,7 +153,10 @@ class Source:
     def _name(self) -> str:
         if self._chance.random() < 0.03:
             return str(self._chance.choice(self.told["dotted"]))
-        return self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"])
+        return str(self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"]))
+
+    def _name_alone(self) -> str:
+        return self._name()
 
     def _address(self) -> str:
         return _GAP.sub(lambda gap: str(getattr(self, f"_{gap[1]}")()), self._chance.choice(self.told["houses"]))
@@ -191,7 +197,9 @@ class Source:
         return self._digits(7)
 
     def _case(self) -> str:
-        return f"{self._chance.choice(('3201', '5101', '6201'))}{self._digits(2)}{self._chance.randint(2019, 2026)}{self._chance.randint(1, 12):02d}{self._chance.randint(10, 28)}{self._digits(4)}"
+        chance = self._chance
+        day = f"{chance.randint(2019, 2026)}{chance.randint(1, 12):02d}{chance.randint(10, 28)}"
+        return f"{chance.choice(('3201', '5101', '6201'))}{self._digits(2)}{day}{self._digits(4)}"
 
     def _amount(self) -> str:
         return f"{self._chance.randint(1, 99)},{self._digits(3)}.{self._digits(2)}"
@@ -204,7 +212,8 @@ class Source:
 
     def _time(self) -> str:
         chance = self._chance
-        return f"{chance.randint(2019, 2026)}年{chance.randint(1, 12)}月{chance.randint(1, 28)}日{chance.randint(0, 23)}时{chance.randint(0, 59):02d}分"
+        day = f"{chance.randint(2019, 2026)}年{chance.randint(1, 12)}月{chance.randint(1, 28)}日"
+        return f"{day}{chance.randint(0, 23)}时{chance.randint(0, 59):02d}分"
 
 
 _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
@@ -256,9 +265,31 @@ SPELLINGS: dict[str, Spell] = {
     "confused_third": _confused({"0": "D", "9": "g", "6": "b", "1": "i"}),
     "direction": lambda value, _chance: f"\u202a{value[:5]}\u2060{value[5:]}\u202c",
     "newline": lambda value, _chance: f"{value[:7]}\n{value[7:]}",
-    "mixed_script": lambda value, _chance: "".join(
-        _CHINESE.get(char, char) if place % 4 == 0 else char for place, char in enumerate(value)
-    ),
+    "mixed_script": lambda value, _chance: "".join(char if place % 4 else _CHINESE.get(char, char) for place, char in enumerate(value)),
+    "slashless_dots": _grouped("．", (4, 3, 4)),
+    "two_groups": _grouped("-", (7, 4, 7)),
+    "wide_chinese": lambda value, _chance: " ".join(_CHINESE.get(char, char) for char in value),
+    "confused_fourth": _confused({"0": "Q", "1": "|", "8": "B", "2": "z"} | {"1": "l"}),
+    "isolate": lambda value, _chance: f"\u2067{value[:3]}\u200c{value[3:]}\u2069",
+    "tabs": _grouped("\t", (3, 4, 4)),
+    "mathematical": lambda value, _chance: "".join(chr(0x1D7CE + int(char)) if char.isdigit() else char for char in value),
+    "half_chinese": lambda value, _chance: "".join(_CHINESE.get(char, char) for char in value[:4]) + value[4:],
+    "bullets": _grouped("•", (3, 4, 4)),
+    "three_by_three": _grouped(" ", (3, 3, 5)),
+    "wide_dots": lambda value, chance: _grouped("．", (3, 4, 4))(value.translate(_WIDE), chance),
+    "confused_fifth": _confused({"0": "O", "1": "I", "5": "s", "8": "B", "6": "G"}),
+    "joiner": lambda value, _chance: "\u200d".join((value[:6], value[6:])),
+    "pairs": _grouped(" ", (3, 2, 2, 2, 2)),
+    "sans_serif": lambda value, _chance: "".join(chr(0x1D7E2 + int(char)) if char.isdigit() else char for char in value),
+    "end_chinese": lambda value, _chance: value[:-4] + "".join(_CHINESE.get(char, char) for char in value[-4:]),
+    "en_dash": _grouped("–", (3, 4, 4)),
+    "two_nine": _grouped(" ", (6, 5, 8)),
+    "wide_blanks": lambda value, chance: _grouped(" ", (3, 4, 4))(value.translate(_WIDE), chance),
+    "confused_sixth": _confused({"0": "o", "1": "l", "8": "B", "5": "S", "2": "z"}),
+    "soft_hyphen": lambda value, _chance: "\u00ad".join((value[:7], value[7:])),
+    "triples": _grouped(" ", (3, 3, 3, 3)),
+    "monospace": lambda value, _chance: "".join(chr(0x1D7F6 + int(char)) if char.isdigit() else char for char in value),
+    "start_radio": lambda value, _chance: "".join(_RADIO.get(char, char) for char in value[:5]) + value[5:],
     "hidden": lambda value, _chance: "\u200b".join((value[:4], value[4:9], value[9:])),
 }
 """The same number in other shapes. Each half names those it uses."""

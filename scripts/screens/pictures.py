@@ -71,7 +71,7 @@ async def settled(pilot: Pilot[None]) -> None:
     calm, before = 0, ""
     for _ in range(200):
         await pilot.pause(0.03)
-        busy = any(worker.is_running for worker in pilot.app.workers if worker.group not in ("runs", "story"))
+        busy = any(worker.is_running for worker in pilot.app.workers if worker.group not in ("runs", "story", "gpus"))
         now = text_of(pilot)
         calm = 0 if busy or now != before else calm + 1
         before = now

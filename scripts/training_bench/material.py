@@ -32,9 +32,11 @@ LAYOUT = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_va
 SHAPES: dict[str, tuple[tuple[int, ...], bool]] = {
     "0.5b": ((896, 24, 14, 2, 4864, 151_936), True),
     "7b": ((3584, 28, 28, 4, 18_944, 152_064), False),
+    "slice": ((896, 2, 14, 2, 4864, 12_661), True),
     "tiny": ((256, 3, 4, 2, 512, 4096), True),
 }
-"""``LAYOUT`` and whether the embedding is the head: Qwen2.5-0.5B and -7B, and one to try the benchmark with."""
+"""``LAYOUT`` and whether the embedding is the head: Qwen2.5-0.5B and -7B; a slice of the former, two of its 24
+blocks and a twelfth of its vocabulary, whose parts cost what they do in the whole; and one to try the benchmark with."""
 MEAN_TOKENS, SIGMA, SHORTEST = 300, 0.7, 24
 """The law of lengths of Chinese instruction rows: log-normal."""
 SUBJECTS = [

@@ -98,6 +98,7 @@ def train(spec: TrainSpec, settings: Settings) -> None:
         "rows": len(rows),
         "peak_memory": story["facts"]["peak_memory"],
         "gpu_peak": max(told.get("gpu_memory_peak", [0])),
+        "recomputed": story["facts"]["blocks_recomputed"] / story["plan"]["blocks"],
         "arithmetic": story["facts"]["compute_dtype"],
         "versions": versions(),
     }

@@ -64,7 +64,8 @@ class Bench:
             found = self._run(arm, replace(self._settings(arm, self.steps * self.step_rows), **changes))
         except NotThere as reason:
             self.missing[arm.name] = str(reason)
-            return _say(arm, f"not measured: {reason}")
+            _say(arm, f"not measured: {reason}")
+            return None
         found["wall"] = time.monotonic() - begun
         self.results.setdefault(arm.name, []).append(found)
         _say(arm, f"{speed([found]):.1f} useful tokens/s, {found['wall']:.0f} s in all")
@@ -79,7 +80,8 @@ class Bench:
             found = self._run(arm, replace(settings, steps=-(-rows // self.step_rows), work=str(work), start_only=True, options=options))
         except NotThere as reason:
             self.missing[f"{arm.name}, start"] = str(reason)
-            return _say(arm, f"start not measured: {reason}")
+            _say(arm, f"start not measured: {reason}")
+            return None
         _say(arm, f"{'first' if first else 'second'} start {found['start']:.2f} s")
         return float(found["start"])
 

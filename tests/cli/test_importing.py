@@ -59,6 +59,8 @@ def test_documents_are_learned_from(greenwave: Greenwave, tmp_path: Path) -> Non
     assert made.status == 0, made.err
     assert (made.json["kind"], made.json["counts"]["rows"], made.json["facts"]["entries"]) == ("documents", 21, {"docx": 1, "text": 1})
     assert "第0号" in greenwave("datasets", "preview", "docs").out
+    checked = greenwave("datasets", "redact", "docs", "--check", "--json")
+    assert checked.status == 0, checked.err
     trained = greenwave("train", "--base", "base", "--dataset", "docs", "--name", "read", *SHORT, "--json")
     assert trained.status == 0, trained.err
     assert trained.json["facts"]["trained_tokens"] > 0

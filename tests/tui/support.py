@@ -20,7 +20,7 @@ def play(home: Home, story: Story, size: tuple[int, int] = (80, 24)) -> Greenwav
     app = GreenwaveApp(home)
 
     async def played() -> None:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await pilot.pause()
             await story(pilot)
 

@@ -13,13 +13,14 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Input, Select
 
+from appliance.texts.speech import human_bytes
 from tui.host import HostApp
 from tui.keys import bindings
 from tui.widgets.plain import Plain, cell, harmless
 from tui.words import t
 
-ROOTS = ("/media", "/run/media", "/mnt", "~", "/")
-"""Where media are mounted, then the user's own folder, then everything."""
+ROOTS = ("~", "/")
+"""Behind the mounted media: the user's own folder, then everything."""
 
 
 class MediaTree(DirectoryTree):
@@ -42,13 +43,13 @@ class BrowseScreen(ModalScreen[Path | None]):
         super().__init__()
         self._title = title
         self._folders = folders
-        self._roots = [root for root in (Path(one).expanduser() for one in ROOTS) if _has_something(root)]
+        self._roots = [str(Path(root).expanduser()) for root in ROOTS]
 
     def compose(self) -> ComposeResult:
         """Where to look, what is there, and the path."""
         with Vertical(classes="dialog wide"):
             yield Plain(self._title, classes="message")
-            yield Select([(str(root), str(root)) for root in self._roots], value=str(self._roots[0]), allow_blank=False, compact=True)
+            yield Select([(root, root) for root in self._roots], value=self._roots[0], allow_blank=False, compact=True)
             yield MediaTree(self._roots[0])
             yield Input(placeholder=t("form.path"), id="path", compact=True)
             with Horizontal(classes="buttons"):
@@ -58,6 +59,17 @@ class BrowseScreen(ModalScreen[Path | None]):
     def on_mount(self) -> None:
         """The tree is what one came for."""
         self.query_one(DirectoryTree).focus()
+        self.look_for_media()
+
+    @work(exclusive=True, group="media")
+    async def look_for_media(self) -> None:
+        """Mounted media come first; a medium that hangs keeps nobody waiting."""
+        media = await self.app.ask(lambda workbench: workbench.media.mounted(), slowly=True)
+        if media:
+            shown = [(f"{harmless(one.path)}  {human_bytes(one.total)}" if one.total else harmless(one.path), one.path) for one in media]
+            select = self.query_one(Select)
+            select.set_options([*shown, *((root, root) for root in self._roots)])
+            select.value = media[0].path
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Look elsewhere."""
@@ -100,10 +112,3 @@ class BrowseScreen(ModalScreen[Path | None]):
 def _existing(typed: str, folder: bool) -> Path | None:
     path = Path(typed).expanduser()
     return path if typed and (path.is_dir() if folder else path.exists()) else None
-
-
-def _has_something(folder: Path) -> bool:
-    try:
-        return next(folder.iterdir(), None) is not None
-    except OSError:
-        return False

@@ -167,18 +167,25 @@ class DataScreen(PlaceScreen):
         if run_id is not None:
             await self.app.push_screen(RunScreen(run_id))
 
-    def action_remove(self) -> None:
-        """Delete the chosen dataset, after a question."""
-        if dataset := self.chosen:
-            from tui.screens.confirm import ConfirmScreen
+    @work(exclusive=True, group="remove")
+    async def action_remove(self) -> None:
+        """Delete the chosen dataset, after a question; what was made from it is shown instead if there is something."""
+        if (dataset := self.chosen) is None:
+            return
+        below = await self.app.ask(lambda workbench: workbench.datasets.dependants(dataset.id))
+        if below is None:
+            return
+        if below["children"]:
+            from tui.screens.lineage import DependantsScreen
 
-            async def answered(sure: bool | None) -> None:
-                if sure:
-                    await self.app.ask(lambda workbench: workbench.datasets.remove(dataset.id))
-                    self.look()
+            self.app.push_screen(DependantsScreen(below))
+            return
+        from tui.screens.confirm import ConfirmScreen
 
-            question = t("data.remove_question", name=dataset.name)
-            self.app.push_screen(ConfirmScreen(question, t("data.remove_consequence"), t("data.remove_yes")), answered)
+        question = t("data.remove_question", name=dataset.name)
+        if await self.app.push_screen_wait(ConfirmScreen(question, t("data.remove_consequence"), t("data.remove_yes"))):
+            await self.app.ask(lambda workbench: workbench.datasets.remove(dataset.id))
+            self.look()
 
 
 def _with_states(workbench: Workbench) -> tuple[list[Dataset], list[RedactionState]]:

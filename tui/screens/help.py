@@ -23,13 +23,18 @@ class HelpScreen(PlaceScreen):
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("help")]
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, about: str, field: str = "") -> None:
+        """``about`` is the place; ``field`` the explanation of the field that somebody was in, if it was one."""
         super().__init__()
         self._about = about
+        self._field = field
 
     def compose_body(self) -> ComposeResult:
         """The place's purpose, its keys, the app's keys, and the words of the trade."""
         with VerticalScroll(classes="body"):
+            if self._field:
+                yield Plain(t("help.this_field"), classes="title")
+                yield Plain(self._field, classes="text")
             yield Plain(t(f"keys.{self._about}"), classes="title")
             yield Plain(t(f"help.{self._about}"), classes="text")
             yield Plain(t("help.keys_here"), classes="title")

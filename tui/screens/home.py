@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from appliance.domain.dataset import Dataset
 from appliance.domain.model import Model
 from appliance.services.workbench import Workbench
-from appliance.texts.speech import explain_check
+from appliance.texts.speech import explain_check, say
 from tui.follow import RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
@@ -146,4 +146,5 @@ def _box_lines(workbench: Workbench) -> Iterator[str]:
 
     for check in glance_at_box(workbench.home):
         message, _ = explain_check(check.code, check.parameters)
-        yield f"{mark_of_check(check.state)} {message}"
+        name = say("labels", f"check_name_{check.name}")
+        yield f"{mark_of_check(check.state)} {name}: {message}"

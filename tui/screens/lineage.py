@@ -54,12 +54,36 @@ class LineageScreen(ModalScreen[None]):
             tree.focus()
 
 
-def _grow(place: TreeNode[None], node: dict[str, Any]) -> None:
-    for parent in node["parents"]:
-        if parent["parents"]:
-            _grow(place.add(_label(parent)), parent)
+class DependantsScreen(ModalScreen[None]):
+    """What was made from something that therefore cannot be removed."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("dialog")]
+
+    def __init__(self, node: dict[str, Any]) -> None:
+        super().__init__()
+        self._node = node
+
+    def compose(self) -> ComposeResult:
+        """Why not, and the tree."""
+        with Vertical(classes="dialog wide"):
+            yield Plain(t("models.still_needed", name=harmless(self._node["name"])), classes="message")
+            yield Tree[None](_label(self._node))
+
+    def on_mount(self) -> None:
+        """Root first, what was made from it below."""
+        tree = self.query_one(Tree)
+        _grow(tree.root, self._node, "children")
+        tree.root.expand_all()
+        tree.focus()
+
+
+def _grow(place: TreeNode[None], node: dict[str, Any], below: str = "parents") -> None:
+    for other in node[below]:
+        if other[below]:
+            _grow(place.add(_label(other)), other, below)
         else:
-            place.add_leaf(_label(parent))
+            place.add_leaf(_label(other))
 
 
 def _label(node: dict[str, Any]) -> Text:

@@ -174,18 +174,25 @@ class ModelsScreen(PlaceScreen):
             if verified is not None:
                 self.app.notify(t("models.verified", name=model.name))
 
-    def action_remove(self) -> None:
-        """Delete the chosen model, after a question."""
-        if model := self.chosen:
-            from tui.screens.confirm import ConfirmScreen
+    @work(exclusive=True, group="remove")
+    async def action_remove(self) -> None:
+        """Delete the chosen model, after a question; what was made from it is shown instead if there is something."""
+        if (model := self.chosen) is None:
+            return
+        below = await self.app.ask(lambda workbench: workbench.models.dependants(model.id))
+        if below is None:
+            return
+        if below["children"]:
+            from tui.screens.lineage import DependantsScreen
 
-            async def answered(sure: bool | None) -> None:
-                if sure:
-                    await self.app.ask(lambda workbench: workbench.models.remove(model.id))
-                    self.look()
+            self.app.push_screen(DependantsScreen(below))
+            return
+        from tui.screens.confirm import ConfirmScreen
 
-            question = t("models.remove_question", name=model.name)
-            self.app.push_screen(ConfirmScreen(question, t("models.remove_consequence"), t("models.remove_yes")), answered)
+        question = t("models.remove_question", name=model.name)
+        if await self.app.push_screen_wait(ConfirmScreen(question, t("models.remove_consequence"), t("models.remove_yes"))):
+            await self.app.ask(lambda workbench: workbench.models.remove(model.id))
+            self.look()
 
 
 def _scored(workbench: Workbench) -> list[Scored]:

@@ -63,7 +63,7 @@ class ReviewScreen(PlaceScreen):
         table = self.query_one(DataTable)
         for entry in self.entries:
             found = entry.found or entry.masked
-            cells = (t("review.open"), say("labels", f"kind_of_data_{entry.kind}"), f"{entry.count}", found, entry.context)
+            cells = (t("review.open"), say("kinds", entry.kind), f"{entry.count}", found, entry.context)
             table.add_row(*map(cell, cells), key=entry.place)
         if not self.entries:
             self.query_one("#about", Plain).show(t("review.nothing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from textual import work
@@ -12,6 +13,7 @@ from textual.worker import get_current_worker
 
 from appliance.domain.event import Metric, Notice
 from appliance.domain.run import Run, StageRecord
+from appliance.services.gpu import gpus_now
 from appliance.services.progress import RunProgress
 from appliance.texts.speech import explain_code, say
 from tui.follow import RunStory, follow_run
@@ -20,10 +22,12 @@ from tui.screens.place import PlaceScreen
 from tui.screens.run_actions import cancel_run, resume_run
 from tui.widgets.curves import Curves
 from tui.widgets.plain import Plain, harmless
-from tui.widgets.steps import Steps, progress_line
+from tui.widgets.steps import Steps, gpu_line, progress_line
 from tui.words import t
 
 LOG_LINES = 200
+GPU_LOOK_EVERY = 5.0
+"""Seconds."""
 SHOWN_NOTICES = 6
 
 
@@ -50,6 +54,7 @@ class RunScreen(PlaceScreen):
                 yield Steps(id="steps")
                 with Vertical(id="figures"):
                     yield Plain("", id="progress")
+                    yield Plain("", id="gpus")
                     yield Curves(id="curves")
             yield Plain("", id="words")
             yield Plain("", id="log", classes="quiet")
@@ -59,6 +64,17 @@ class RunScreen(PlaceScreen):
         super().on_mount()
         self.query_one("#log").display = False
         self.read_story()
+        self.look_at_gpus()
+
+    @work(thread=True, exclusive=True, group="gpus")
+    def look_at_gpus(self) -> None:
+        """Memory and temperature of the GPUs while the page is open, where there are any."""
+        worker = get_current_worker()
+        while not worker.is_cancelled and self.is_attached and (gpus := gpus_now()):
+            self.app.call_from_thread(self.query_one("#gpus", Plain).show, "\n".join(map(gpu_line, gpus)))
+            until = time.monotonic() + GPU_LOOK_EVERY
+            while not worker.is_cancelled and time.monotonic() < until:
+                time.sleep(0.1)
 
     @work(thread=True, exclusive=True, group="story")
     def read_story(self) -> None:

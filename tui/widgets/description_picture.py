@@ -41,3 +41,6 @@ def description_lines(found: Description, dataset: Dataset) -> Iterator[str]:
     yield ""
     passed = isinstance(report, dict) and report.get("passed")
     yield say("labels", "privacy_none" if not isinstance(report, dict) else "privacy_passed" if passed else "privacy_failed")
+    for kind, entry in (report or {}).get("kinds", {}).items():
+        examples = "  ".join(str(example) for example in entry.get("examples", [])[:3])
+        yield f"  {say('kinds', kind)}: {entry.get('found', 0):,}  {examples}"

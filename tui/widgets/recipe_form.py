@@ -71,6 +71,14 @@ class RecipeField(Horizontal):
         return Input(shown, compact=True)
 
     @property
+    def explanation(self) -> str:
+        """What the field does, why its default is what it is, and what it may be."""
+        words = catalogue(language_from_environment()).get("settings", {}).get(self.setting.key, {})
+        told = [words[part] for part in ("help", "reason") if words.get(part)]
+        span = " | ".join(self.setting.choices) or bounds_of(self.setting)
+        return "\n".join([f"{words.get('label', '')}  {self.setting.key}", *told, span, t("form.default", value=self.setting.default)])
+
+    @property
     def value(self) -> str:
         """The value as an assignment has it."""
         field = self.query_one("Switch, Select, Input")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from appliance.domain.run import StageRecord
+from appliance.services.gpu import GpuNow
 from appliance.services.progress import StageProgress
 from appliance.texts.speech import human_bytes, human_duration, say
-from tui.widgets.plain import Plain
+from tui.widgets.plain import Plain, harmless
 from tui.widgets.states import bar, figure, mark_of
 from tui.words import t
 
@@ -46,6 +47,16 @@ def progress_line(stage: StageProgress) -> str:
         parts.append(f"{t('run.left')} {human_duration(stage.seconds_left)}")
     figures = [f"{say('labels', name)} {figure(name, stage.metrics[name])}" for name in _SHOWN_METRICS if name in stage.metrics]
     return "  ".join(parts) + "\n" + "  ".join(figures)
+
+
+def gpu_line(gpu: GpuNow) -> str:
+    """``GPU  18.2 GB/24.0 GB  71 °C  97 %``."""
+    parts = [harmless(gpu.name), f"{human_bytes(gpu.memory_used)}/{human_bytes(gpu.memory_total)}"]
+    if gpu.temperature is not None:
+        parts.append(f"{gpu.temperature} °C")
+    if gpu.utilization is not None:
+        parts.append(f"{gpu.utilization} %")
+    return "  ".join(parts)
 
 
 def _amount(stage: StageProgress) -> str:

@@ -31,6 +31,12 @@ class LengthCounts:
         step = 1 if length < _EXACT else 1 << (length.bit_length() - 8)
         self._counts[length - length % step] += 1
 
+    def merge(self, other: LengthCounts) -> None:
+        """Take the counts of other rows in."""
+        self._total += other._total
+        self._longest = max(self._longest, other._longest)
+        self._counts.update(other._counts)
+
     def lengths(self) -> Lengths:
         """All that is told of them."""
         rows = self._counts.total()
@@ -72,6 +78,10 @@ class DistinctTexts:
         plain = "".join(text.split()).casefold().encode("utf-8", "surrogatepass")
         self._hashes.append(int.from_bytes(hashlib.blake2b(plain, digest_size=8).digest()))
 
+    def merge(self, other: DistinctTexts) -> None:
+        """Take other texts in."""
+        self._hashes.extend(other._hashes)
+
     def count(self) -> int:
         """Different ones."""
         return len(np.unique(np.frombuffer(self._hashes, np.uint64))) if self._hashes else 0
@@ -88,6 +98,15 @@ class CommonValues:
         """Count one."""
         self.total += 1
         self._counts[value] += 1
+        self._forget_rare()
+
+    def merge(self, other: CommonValues) -> None:
+        """Take other counts in."""
+        self.total += other.total
+        self._counts.update(other._counts)
+        self._forget_rare()
+
+    def _forget_rare(self) -> None:
         if len(self._counts) > _MANY:
             often = Counter({known: count for known, count in self._counts.items() if count > 1})
             # Where all are rare, none is the commonest.

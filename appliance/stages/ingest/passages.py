@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from appliance.domain.dataset import Rejected, printable
 from appliance.domain.document import Document
-from appliance.stages.ingest.readers.part import Paragraph, Part, Unread
 from appliance.stages.ingest.refusal import MAX_ROW_BYTES
+from appliance.stages.readers.part import Paragraph, Part, Unread
 
 ENOUGH = 4000
 """Characters of one document, unless a single paragraph has more."""

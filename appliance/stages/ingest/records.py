@@ -13,11 +13,10 @@ import msgspec
 from appliance.domain.conversation import Conversation, Message
 from appliance.domain.dataset import Rejected
 from appliance.domain.document import Document
-from appliance.stages.ingest import pieces
-from appliance.stages.ingest.readers import confined
-from appliance.stages.ingest.readers.part import Options, Records, Unread
+from appliance.stages.ingest import confined, pieces
 from appliance.stages.ingest.refusal import MAX_ROW_BYTES, Refused, refused_by_decoder, refused_whole, rejected
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Options, Records, Unread
 
 Row = TypeVar("Row")
 Made = TypeVar("Made", Conversation, Document)

@@ -19,12 +19,11 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.domain.dataset import Rejected, printable
-from appliance.stages.ingest import delimited
+from appliance.stages.ingest import confined, delimited
 from appliance.stages.ingest.header import HIGHEST_HEADER, Header, Wanted, find_header
-from appliance.stages.ingest.readers import confined
-from appliance.stages.ingest.readers.part import Options, Part, Rows, Sheet, Unread
 from appliance.stages.ingest.refusal import Refused, rejected
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Options, Part, Rows, Sheet, Unread
 
 READERS: Mapping[str, str] = {"spreadsheet": "spreadsheet"}
 """Medium → the reader that finds tables in it. A text is read here."""

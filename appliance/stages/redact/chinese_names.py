@@ -26,6 +26,8 @@ SURNAMES = characters_of("surnames")
 COMPOUND_SURNAMES = frozenset(words_of("compound_surnames"))
 GIVEN = characters_of("given_names")
 """Characters that are usual in given names."""
+NOT_IN_NAMES = characters_of("not_in_names") - GIVEN
+"""Characters that hardly ever are in a given name; any other may be."""
 BEHIND_NAMES = characters_of("behind_names")
 """Characters that end a name where they follow one."""
 WORDS_BEHIND = frozenset(words_of("words_behind_names"))

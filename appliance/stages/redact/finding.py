@@ -28,7 +28,7 @@ class Anchors:
     """The words that rules ask for, all looked for in one pass (Aho–Corasick): patterns are then tried beside them and nowhere else."""
 
     def __init__(self, groups: Iterable[Mapping[str, Sequence[str]]]) -> None:
-        wanted = [(word, group) for named in groups for group, words in named.items() for word in words]
+        wanted = list(dict.fromkeys((word, group) for named in groups for group, words in named.items() for word in words))
         self._groups = tuple(group for _, group in wanted)
         self._automaton = ahocorasick_rs.AhoCorasick([word for word, _ in wanted], implementation=ahocorasick_rs.Implementation.DFA)
 

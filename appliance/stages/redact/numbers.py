@@ -28,7 +28,7 @@ _PIECE = re.compile(f"[0-9]+|[{''.join(_CHINESE)}]+|[{_LETTERS}]+")
 _READ = str.maketrans(_CHINESE | _CONFUSED | {"x": "X", "×": "X"})
 _TIES = frozenset("-‐‑–—－._·•" + HIDDEN)
 
-_NOT_DIGITS = "直次个样定起再般下辆位名条"
+_NOT_DIGITS = "直次个样定起再般下辆位名条遍回趟张台"
 """Behind a numeral they make a word of it: 一直, 两次."""
 LENGTHS = frozenset({7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19})
 """Of the numbers that rules know."""
@@ -66,7 +66,7 @@ def read_numbers(folded: str) -> Iterator[Number]:
         start, end = run.span()
         while start > run.start() - 3 and folded[start - 1 : start] in _CONFUSED:
             start -= 1
-        if folded[end - 1] in "一两" and (behind := folded[end : end + 1]) and behind in _NOT_DIGITS:
+        if folded[end - 1] in "一两二三四五六七八九" and (behind := folded[end : end + 1]) and behind in _NOT_DIGITS:
             end -= 1
         written = folded[start:end]
         if _PLAIN.match(written):
@@ -88,8 +88,16 @@ def _of_run(folded: str, start: int, end: int) -> Iterator[Number]:
             length += len(pieces[last].digits)
             if length > _LONGEST:
                 break
+            if length in LENGTHS and length == last - first + 1 and _is_among_singles(folded, pieces, last):
+                continue
             if length in LENGTHS and (number := _joined(folded, pieces, first, last)) is not None:
                 yield number
+
+
+def _is_among_singles(folded: str, pieces: list[_Piece], last: int) -> bool:
+    """Whether single digits are followed by more of them: a part of something longer, such as a row of a table."""
+    behind = last + 1 < len(pieces) and len(pieces[last + 1].digits) == 1
+    return behind and "\n" not in folded[pieces[last].end : pieces[last + 1].start] and pieces[last + 1].digits != "X"
 
 
 def _piece(match: re.Match[str]) -> _Piece:

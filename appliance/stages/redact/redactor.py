@@ -5,6 +5,7 @@ The same key, kind and value give the same pseudonym, wherever they stand; so th
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -112,10 +113,14 @@ class Redactor:
         if len(ordered) < 2:
             return ordered
         taken: list[Find] = []
+        starts: list[int] = []
         for find in ordered:
-            if all(find.end <= other.start or other.end <= find.start for other in taken):
-                taken.append(find)
-        return sorted(taken, key=lambda find: find.start)
+            place = bisect_left(starts, find.start)
+            after_left = not place or taken[place - 1].end <= find.start
+            if after_left and (place == len(starts) or find.end <= starts[place]):
+                taken.insert(place, find)
+                starts.insert(place, find.start)
+        return taken
 
     def _add_across(self, left: Text, right: Text, left_finds: list[Find], right_finds: list[Find]) -> None:
         """Numbers of which one message has the beginning and the next one the end."""

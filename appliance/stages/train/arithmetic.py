@@ -12,7 +12,7 @@ from appliance.domain.methods import METHODS
 from appliance.domain.recipe import TrainingRecipe
 from appliance.stages.language_model.device import Device
 
-SMALL = 50_000_000
+SMALL = 20_000_000
 """Weights in linear layers below which a processor gains nothing: what is converted to and fro then takes longer than the products."""
 
 
@@ -33,5 +33,5 @@ def with_arithmetic(device: Device, recipe: TrainingRecipe, shape: BaseShape, em
 
 def multiplies_bfloat16() -> bool:
     """Whether this processor has units for bfloat16 matrices. Torch before 2.13 may not know, which counts as no."""
-    told = getattr(torch.cpu, "get_capabilities", dict)()
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(told.get("amx_bf16"))

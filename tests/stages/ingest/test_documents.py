@@ -60,6 +60,21 @@ def test_paragraphs_of_a_page(import_bytes: Import) -> None:
     assert imported.facts["encoding"] == "gb18030"
 
 
+UNTIDY = {
+    "head not closed": f"<html><head><meta charset=utf-8><title>x</title><p>{TEXT}",
+    "all in a form": f"<html><body><form action=x><div>{TEXT}</div></form></body></html>",
+    "menu not closed": f"<html><body><nav><a>首页</a><div>{TEXT}</div></body></html>",
+    "nothing closed": f"<!doctype html><div><p>{TEXT}",
+}
+
+
+@pytest.mark.parametrize("kind", UNTIDY)
+def test_untidy_pages(import_bytes: Import, kind: str) -> None:
+    """The text of a page whose elements are not closed, or that is one form, is not lost."""
+    (text,) = [text for _, text in places(import_bytes(UNTIDY[kind].encode(), name="a.html"))]
+    assert text.endswith(TEXT)
+
+
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 def test_lines_of_a_text(import_bytes: Import, codec: str) -> None:
     """A text of any encoding is kept as it is, blank lines too, and divided where there is enough for one document."""

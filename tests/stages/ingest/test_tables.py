@@ -12,6 +12,7 @@ from appliance.domain.errors import ApplianceError
 from appliance.stages.ingest import tables
 from appliance.stages.ingest.header import find_header
 from appliance.stages.ingest.source import Source
+from tests.stages.ingest.hostile import parquet
 from tests.stages.ingest.office import Cell, workbook
 
 Import = Callable[..., Any]
@@ -119,3 +120,15 @@ def test_format_must_fit_the_file(import_bytes: Import) -> None:
     """Asking for a form that this kind of file cannot hold is one error, and a file too large for its form another."""
     with pytest.raises(ApplianceError, match="format_unfit"):
         import_bytes(workbook(("s", [["问题", "回答"], ["q", "a"]])), format="alpaca")
+
+
+def test_cells_without_end(import_bytes: Import) -> None:
+    """A row that is longer than any row may be is listed, and those around it are read; so it is in Parquet."""
+    rows: list[list[Cell]] = [["问题", "回答"], ["q", "a"], ["长" * 1_100_000, "a"], ["q", "b"]]
+    imported = import_bytes(workbook(("s", rows)))
+    assert imported.reasons == [(3, "row_too_large")]
+    assert [turns[1][1] for turns in imported.turns] == ["a", "b"]
+    columns = [{"问题": str(question), "回答": str(answer)} for question, answer in rows[1:]]
+    imported = import_bytes(parquet(columns), name="a.parquet")
+    assert imported.reasons == [(2, "row_too_large")]
+    assert [(row["source"], row["messages"][1]["content"]) for row in imported.rows] == [("a.parquet:1", "a"), ("a.parquet:3", "b")]

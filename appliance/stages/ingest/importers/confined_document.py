@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from appliance.stages.ingest import passages
+from appliance.stages.ingest import confined, passages
 from appliance.stages.ingest.importers.importer import Importer, Reading
 from appliance.stages.ingest.media import Medium
-from appliance.stages.ingest.readers import confined
-from appliance.stages.ingest.readers.part import Options
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Options
 
 Recognise = Callable[[Source, Mapping[str, str]], int]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from appliance.stages.ingest import delimited, encoding, passages, pieces, records
 from appliance.stages.ingest.importers import html
 from appliance.stages.ingest.importers.importer import Importer, Reading
-from appliance.stages.ingest.readers.part import Paragraph, Unread
 from appliance.stages.ingest.refusal import MAX_ROW_BYTES
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Paragraph, Unread
 
 _HEADING = re.compile(r"(#{1,6})\s+\S")
 

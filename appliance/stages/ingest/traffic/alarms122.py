@@ -127,8 +127,8 @@ def _extraction(record: Mapping[str, str], source: str, known: Mapping[str, str]
 
 
 def _narrated(record: Mapping[str, str]) -> str:
-    caller = " ".join(filter(None, (record.get("caller"), record.get("phone"))))
-    begin = "，".join(filter(None, (record.get("time"), f"{caller}报警称" if caller else "群众报警称")))
+    phone = f"（电话 {record['phone']}）" if "phone" in record else ""
+    begin = "，".join(filter(None, (record.get("time"), f"{record.get('caller', '群众')}{phone}报警称")))
     return f"{begin}：{record_text.sentence(record['description'])}" + _rest(
         record, ("place", "type", "vehicles", "casualties", "unit", "disposal")
     )

@@ -118,10 +118,11 @@ def _divided(plan: SignalPlan) -> str:
             f"饱和度 {figures.ratio(capacity.saturation(plan, before))} → {figures.ratio(capacity.saturation(after, phase))}"
         )
     now, then = capacity.mean_delay(plan), capacity.mean_delay(after)
+    still = "；但仍过饱和，还需增加通行能力或分流" if capacity.critical_saturation(plan) > 1 else ""
     lines.append(
         f"校验：{times_added(after)} = "
         f"{figures.seconds(after.phases_sum)}，周期仍为 {figures.seconds(plan.cycle)}。"
         f"路口平均延误（HCM）由 {figures.seconds(now, 1)}/veh 变为 {figures.seconds(then, 1)}/veh，"
-        f"{'可以采用' if then < now else '没有减少，建议维持现行绿灯'}。"
+        f"{'可以采用' if then < now else '没有减少，建议维持现行绿灯'}{still}。"
     )
     return "\n".join(lines)

@@ -76,7 +76,7 @@ def explanation_row(plan: SignalPlan, source: str) -> Conversation:
         lines.append(
             f"{place}. {phase.name}：绿灯 {figures.seconds(phase.green)}，黄灯 {figures.seconds(phase.yellow)}，"
             f"全红 {figures.seconds(phase.all_red)}，共 {figures.seconds(phase.length)}；"
-            f"绿信比 {figures.ratio(phase.green / plan.cycle)}，本相位看到的红灯为 {figures.seconds(plan.red_of(phase))}。"
+            f"绿信比 {figures.ratio(phase.green / plan.cycle)}，本相位的红灯（含全红）为 {figures.seconds(plan.red_of(phase))}。"
         )
     clearance = math.fsum(phase.yellow + phase.all_red for phase in plan.phases)
     lines.append(f"每周期用于黄灯和全红的时间共 {figures.seconds(clearance)}，占周期的 {figures.percent(clearance / plan.cycle)}。")
@@ -100,7 +100,10 @@ def figure_row(plan: SignalPlan, source: str) -> Conversation:
             ),
             (
                 f"“{phase.name}”每个周期要等多长的红灯？",
-                f"红灯 = 周期 − 绿灯 − 黄灯 = {cycle} − {green} − {figures.plain(phase.yellow)} = {figures.seconds(plan.red_of(phase))}。",
+                (
+                    f"红灯（含全红）= 周期 − 绿灯 − 黄灯 = {cycle} − {green} − {figures.plain(phase.yellow)} "
+                    f"= {figures.seconds(plan.red_of(phase))}。"
+                ),
             ),
             (
                 f"“{phase.name}”每小时一共得到多少绿灯时间？",
@@ -126,7 +129,7 @@ def _checked(plan: SignalPlan, faults: list[Fault]) -> str:
     if "plan_cycle_mismatch" not in wrong:
         right.append(f"各相位的绿灯、黄灯、全红之和为 {total} s，等于周期 {figures.seconds(plan.cycle)}。")
     if "plan_red_mismatch" not in wrong and any(phase.red is not None for phase in plan.phases):
-        right.append("各相位的绿灯、黄灯、红灯之和都等于周期。")
+        right.append(f"各相位的绿灯、黄灯、{'全红、' if plan.reds_leave_out_all_red else ''}红灯之和都等于周期。")
     if "plan_green_short" not in wrong:
         shortest = min(plan.phases, key=lambda phase: phase.green - phase.least_green)
         least = figures.seconds(shortest.least_green) + ("（方案未注明，按常用下限）" if shortest.minimum_green is None else "")
@@ -157,7 +160,7 @@ def _red_mismatch(plan: SignalPlan, fault: Fault) -> str:
     return (
         f"“{phase.name}”的绿灯、黄灯、红灯之和为 {figures.added((phase.green, phase.yellow, phase.red))} = "
         f"{figures.seconds(fault.parameters['sum'])}，与周期 {figures.seconds(plan.cycle)} 不符；"
-        f"按周期计算，红灯应为 {figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} "
+        f"按周期计算，红灯（含全红）应为 {figures.plain(plan.cycle)} − {figures.plain(phase.green)} − {figures.plain(phase.yellow)} "
         f"= {figures.seconds(plan.red_of(phase))}。"
     )
 

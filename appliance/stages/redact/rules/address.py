@@ -21,7 +21,9 @@ _SMALL = r"(?:号楼|栋|幢|座|单元|室|号|组|弄|门|楼|层|房|户|队|
 _UNITS = (
     r"(?:省|自治区|自治州|盟|市|区|县|旗|镇|乡|街道|街道办|社区|村委会|新村|村|屯|寨|庄|湾|桥|坝|路|大道|大街|街|巷|胡同|里|"
     r"小区|花园|家园|嘉园|花苑|新苑|"
-    rf"苑|公寓|大厦|广场|城|府|园|庭|居|郡|墅|坊|轩|阁|邸|宿舍|家属院|大院|{_COUNT}{{1,4}}\s?(?:栋|幢|座|单元|号楼|楼)\s?\d{{2,4}}(?!\d)(?:室|号|户|房)?|{_COUNT}{{1,4}}\s?{_SMALL}|\d{{1,4}}(?:[-－]\d{{1,4}}){{1,3}}(?:室|号)?)"
+    rf"苑|公寓|大厦|广场|城|府|园|庭|居|郡|墅|坊|轩|阁|邸|宿舍|家属院|大院|"
+    rf"{_COUNT}{{1,4}}\s?(?:栋|幢|座|单元|号楼|楼)\s?\d{{2,4}}(?!\d)(?:室|号|户|房)?|"
+    rf"{_COUNT}{{1,4}}\s?{_SMALL}|\d{{1,4}}(?:[-－]\d{{1,4}}){{1,3}}(?:室|号)?)"
 )
 _UNIT = re.compile(_UNITS)
 _LOCAL_UNIT = re.compile(
@@ -30,7 +32,8 @@ _LOCAL_UNIT = re.compile(
 )
 _HOME_WORDS = (
     "住址", "地址", "户籍", "户籍地", "户籍所在地", "户口地", "户口所在地", "居住地", "居住", "居住于", "居住在", "暂住", "暂住地",
-    "暂住于", "租住", "租住于", "租住在", "家住", "现住", "住所", "住所地", "住在", "住于", "老家", "家在", "住",
+    "暂住于", "租住", "租住于", "租住在", "家住", "现住", "住所", "住所地", "住在", "住于", "老家", "家在", "住", "送达", "送达至",
+    "寄至", "寄往", "邮寄至", "邮寄到",
 )  # fmt: skip
 _GAP = re.compile(rf"[\s:：=\"'“”「【\[(（|是为在于{HIDDEN}]{{0,5}}")
 _OTHER_STAY = re.compile(r"[记拦抓停挡卡站扣压堵撞夹接刹控按拉缠捆锁稳留困忍守顶靠封遮盖]住$|住[院宿房宅户处建]")
@@ -52,7 +55,7 @@ _STREET = re.compile(
     r"(?:[\u4e00-\u9fff]{2,12}(?:市|区|县|镇|乡|街道)){1,3}[\u4e00-\u9fff]{1,10}(?:路|街|大道|巷|弄|村|里)"
     r"(?:\d{1,5}|[一二三四五六七八九十]{1,4})号"
 )
-_PERSON = re.compile(r"[男女][，,、\s)）]|身份证|出生|汉族|" + "|".join(ROLES))
+_PERSON_WORDS = ("男，", "女，", "男,", "女,", "男）", "女）", "身份证", "出生", "汉族")
 _PLACE = re.compile(r"地点|位置|路段|现场|事发|发生|途经|行驶|行至|[在至到]$")
 _NEAR = re.compile(r"^(?:附近|门口|门前|处|路段|对面|旁|路口|前|东侧|西侧|南侧|北侧|以)")
 _ADMIN = re.compile(
@@ -62,14 +65,8 @@ _LONGEST = 60
 _DOOR_CHARS = 16
 _NUMERALS = "0123456789一二三四五六七八九十"
 _DOOR_WORDS = (
-    *(f"座{digit}" for digit in "123456789"),
-    *(f"楼{digit}" for digit in "123456789"),
-    "单元",
-    "室",
-    "栋",
-    "幢",
-    "号楼",
-    "组",
+    *("单元", "室", "栋", "幢", "号楼", "组"),
+    *(f"{house}{digit}" for house in "座楼" for digit in "123456789"),
     *(f"{digit}-{other}" for digit in "0123456789" for other in "0123456789"),
 )
 
@@ -111,13 +108,19 @@ def _around(places: Sequence[tuple[int, int]], length: int) -> Iterator[tuple[in
 def _of_street(text: Text, end: int, recipe: RedactionRecipe) -> Iterator[Find]:
     """A street and a number that ends here, if it belongs to a person or the recipe takes all."""
     everything = recipe.addresses == "all"
-    if not everything and (_NEAR.match(text.after(end)) or not _PERSON.search(text.before(end, 70))):
+    if not everything and (_NEAR.match(text.after(end)) or not _is_near_person(text, end)):
         return
     street = _STREET.search(text.folded, max(0, end - 45), end)
     if street is None or street.end() != end or "某" in street[0]:
         return
     if everything or not _PLACE.search(text.before(street.start(), 12)):
         yield _find(text.folded, _after_cut(text.folded, street.start(), end), end)
+
+
+def _is_near_person(text: Text, place: int) -> bool:
+    """Whether a word in the 70 characters before a place says that somebody is spoken of."""
+    begin = place - 70
+    return any(begin <= end <= place for group in ("role", "address_person") for _, end in text.places(group))
 
 
 def _of_body(folded: str, word: str, body: re.Match[str]) -> Iterator[Find]:
@@ -184,5 +187,11 @@ def replace(value: str, draw: Draw, recipe: RedactionRecipe) -> str:
     return kept + "".join(parts)
 
 
-_ANCHORS = {"address_home": _HOME_WORDS, "address_door": _DOOR_WORDS, "address_number": tuple(f"{digit}号" for digit in _NUMERALS)}
+_ANCHORS = {
+    "role": ROLES,
+    "address_person": _PERSON_WORDS,
+    "address_home": _HOME_WORDS,
+    "address_door": _DOOR_WORDS,
+    "address_number": tuple(f"{digit}号" for digit in _NUMERALS),
+}
 RULE = Rule("address", find, replace, _ANCHORS, (2, 0))

@@ -15,6 +15,7 @@ from appliance.stages.redact.chinese_names import (
     COMPOUND_SURNAMES,
     GIVEN,
     LIKE_NAMES,
+    NOT_IN_NAMES,
     ROLES,
     SURNAMES,
     WORDS_BEHIND,
@@ -27,8 +28,11 @@ from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.spelling import HIDDEN
 
 _GAP = rf"[\s:：=\"'“”‘’「『【\[(（|，,、是为系叫{HIDDEN}]"
-_LABEL = r"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{1,2}|[(（][^()（）\n]{1,6}[)）])?"
-_BEHIND_ROLE = re.compile(rf"{_LABEL}{_GAP}{{0,6}}")
+_BEHIND_ROLE = re.compile(rf"{_GAP}{{0,6}}")
+_BEHIND_LABEL = re.compile(
+    rf"(?:(?:的)?(?:姓名|名字|本人|信息|签名|签字)|[一二三四甲乙丙丁ABCDabcd1-9]{{1,2}}|[(（][^()（）\n]{{1,6}}[)）]){_GAP}{{0,6}}"
+)
+"""当事人甲：张伟, 当事人（甲方）张伟."""
 _PLAIN_ROLE = frozenset(
     [
         "对方",
@@ -57,11 +61,12 @@ _DEEDS = (
     *(opening + word for opening in "(（" for word in ("男", "女", " 男", " 女", *"系身驾当报司车伤死乘行联电手证0123456789")),
     *(comma + sex for comma in ("，", ",", "， ", ", ") for sex in "男女"),
     "驾驶", "驾车", "骑", "报警称", "报警说", "称其", "陈述称", "的电话", "的手机", "的身份证", "的驾驶证", "的车牌", "的住址", "的银行",
-    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证", "酒后",
+    "来电", "报案", "投诉", "陈述", "供述", "的陈述", "的供述", "受伤", "死亡", "承担", "负全部", "负主要", "负次要", "负同等", "无证",
+    "酒后",
     "醉酒", "签字", "到案", "自首", "逃逸", "所驾", "反映",
 )  # fmt: skip
 _AFTER = re.compile(
-    r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁)"
+    r"[(（]\s?(?:男|女|系|身份证|驾驶人|驾驶员|当事人|报警人|司机|车主|伤者|死者|乘客|行人|联系电话|电话|手机|证件|\d{2}岁|1[3-9]\d)"
     r"|[，,]\s?(?:男|女)[，,、\s(（]"
     rf"|驾驶(?:的|着|车|小|大|中|重|轻|一|无|号|普|电|二|两|三|摩|机|[{PROVINCES}])"
     r"|驾车|骑(?:电|自|摩|行|车)|骑着|报警称|报警说|称其|陈述称|的(?:电话|手机|身份证|驾驶证|车牌|住址|银行)"
@@ -78,6 +83,12 @@ _PLACE = re.compile(
     r".{0,2}(?:(?:路|街|道)(?:口|段|面|中|东|西|南|北|上|交|与|和)|大道|大街|大桥|大厦|立交|高架|隧道|小区|广场|公园|医院|学校|中学|小学|派出所|中队|大队|支队|[村镇乡县市区](?![\u4e00-\u9fff]?[,，、。]))"
 )
 """Behind a surname and one character: 兰桂路口 and 王家村 are places."""
+_LABELS = frozenset(
+    "记录 审核 审批 询问 承办 主办 经办 值班 签收 复核 制表 填表 领导 经手 受理 校对 调查 勘查 绘图 检验 鉴定 翻译 甲方 乙方 丙方".split()  # noqa: SIM905  # a list of words reads better as words
+)
+"""Words before which a name stands only behind a colon."""
+_WORDLIKE = frozenset("于向时应方由单全那车路高马黄白安严关连计常明易有都原从经项万平强石江海花任能后水双步门开景和古农冷成国相干包华")
+"""Surnames that are ordinary words, too."""
 _CAN_FOLLOW = SURNAMES | {surname[0] for surname in COMPOUND_SURNAMES} | set("的本为是系叫一二三四甲乙丙丁")
 _COMMON = (
     "王李张刘陈杨黄赵吴周徐孙朱胡郭何林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘蒋蔡余杜叶程苏魏吕丁沈姚卢姜崔钟谭陆汪范廖贾夏韦付"
@@ -102,25 +113,35 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 
 def _behind_roles(text: Text) -> Iterator[Find]:
-    for start, end in text.places("name_role"):
+    for start, end in text.places("role"):
         if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
             continue
-        gap = _BEHIND_ROLE.match(text.folded, end)
-        assert gap is not None
-        if dotted := _DOTTED.match(text.folded, gap.end()):
-            name = _without_deed(dotted[0])
-            yield Find("name", gap.end(), gap.end() + len(name), name)
-            joined = _AND.match(text.folded, gap.end() + len(name))
-            if joined and (other := _name_at(text, joined.end(), explicit=False, listed=True)):
-                yield other
-        if latin := _LATIN.match(text.folded, gap.end()):
-            yield Find("name", latin.start(), latin.end(), latin[0])
+        for pattern in (_BEHIND_ROLE, _BEHIND_LABEL):
+            gap = pattern.match(text.folded, end)
+            names = list(_names_from(text, gap, start)) if gap else []
+            yield from names
+            if names:
+                break
+
+
+def _names_from(text: Text, gap: re.Match[str], role: int) -> Iterator[Find]:
+    """The name behind a role and what stands between, and those that are listed with it."""
+    place: Find | None = None
+    start = gap.end()
+    if dotted := _DOTTED.match(text.folded, start):
+        name = _without_deed(dotted[0])
+        place = Find("name", start, start + len(name), name)
+    elif latin := _LATIN.match(text.folded, start):
+        place = Find("name", start, latin.end(), latin[0])
+    else:
         explicit = _EXPLICIT.search(gap[0]) is not None
-        place = _name_at(text, gap.end(), explicit, plain=text.folded[start : gap.end()] in _PLAIN_ROLE)
-        while place is not None:
-            yield place
-            joined = _AND.match(text.folded, place.end)
-            place = _name_at(text, joined.end(), explicit=False, listed=True) if joined else None
+        if not explicit and text.folded[role : gap.start()] in _LABELS:
+            return
+        place = _name_at(text, start, explicit, plain=text.folded[role:start] in _PLAIN_ROLE)
+    while place is not None:
+        yield place
+        joined = _AND.match(text.folded, place.end)
+        place = _name_at(text, joined.end(), explicit=False, listed=True) if joined else None
 
 
 def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, plain: bool = False) -> Find | None:
@@ -138,14 +159,16 @@ def _name_at(text: Text, start: int, explicit: bool, *, listed: bool = False, pl
     if not length or _PLACE.match(ahead, surname + 1):
         return None
     given = ahead[surname:length]
-    usual = sum(char in GIVEN for char in given)
+    usual = all(char in GIVEN for char in given)
     ends = not _is_han(ahead[length : length + 1])
-    if listed and usual < len(given):
+    possible = not any(char in NOT_IN_NAMES for char in given)
+    if listed and not (usual or (possible and ends)):
         return None
-    sure = not like_word and (usual == len(given) or (explicit and (usual > 0 or ends)))
-    if not sure and not (explicit or like_word or (ends and not plain)):
+    sure = not like_word and (usual or (explicit and possible))
+    common = surname == 2 or ahead[0] not in _WORDLIKE
+    if not sure and not (like_word or (possible and (explicit or (not plain and (ends or (common and _ends_name(ahead, length))))))):
         return None
-    if surname == 1 and not explicit and not ends and length == 2 and ahead[length] not in BEHIND_NAMES:
+    if surname == 1 and not explicit and not ends and length == 2 and not _ends_name(ahead, length):
         sure = sure and not plain
     end = start + length + breaks[length - 1]
     return Find("name", start, end, ahead[:length], sure)
@@ -174,7 +197,7 @@ def _length(ahead: str, surname: int) -> int:
         return 0
     if not _is_han(second) or _ends_name(ahead, surname + 1) or second == "和":
         return surname + 1
-    if second in GIVEN or (not _is_han(third) or _ends_name(ahead, surname + 2)):
+    if second in GIVEN or (second not in NOT_IN_NAMES and (not _is_han(third) or _ends_name(ahead, surname + 2))):
         return surname + 2
     return surname + 1
 
@@ -247,4 +270,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
-RULE = Rule("name", find, replace, {"name_role": ROLES, "name_deed": _DEEDS}, (1, 0))
+RULE = Rule("name", find, replace, {"role": ROLES, "name_deed": _DEEDS}, (1, 0))

@@ -23,6 +23,6 @@ class Rule(msgspec.Struct, frozen=True):
     find: Callable[[Text, RedactionRecipe], Iterable[Find]]
     replace: Callable[[str, Draw, RedactionRecipe], str]
     anchors: Mapping[str, Sequence[str]] = {}
-    """Groups of words that ``find`` asks the text for, by a name that no other rule has."""
+    """Groups of words that ``find`` asks the text for; rules that name the same group name the same words."""
     shown: tuple[int, int] = (0, 0)
     """How many characters of an example stay readable at its beginning and end."""

@@ -40,7 +40,12 @@ def _forward(module: Any, x: torch.Tensor, *arguments: Any, **others: Any) -> to
     dropout = module.lora_dropout[adapter]
     share = dropout.p if isinstance(dropout, torch.nn.Dropout) else 0.0
     weights = module.lora_A[adapter].weight, module.lora_B[adapter].weight
-    found: torch.Tensor = _LowRankLinear.apply(x, *weights, module.base_layer, module.scaling[adapter], share)
+    return low_rank_linear(x, *weights, module.base_layer, module.scaling[adapter], share)
+
+
+def low_rank_linear(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor, base: Any, scale: float, dropped: float) -> torch.Tensor:
+    """``base(x) + scale · (dropout(x)·Aᵀ)·Bᵀ``: x (…, inputs), A (rank, inputs), B (outputs, rank) to (…, outputs)."""
+    found: torch.Tensor = _LowRankLinear.apply(x, a, b, base, scale, dropped)  # type: ignore[no-untyped-call]  # torch's
     return found
 
 
@@ -57,10 +62,10 @@ class _LowRankLinear(torch.autograd.Function):
         out.addmm_(low, b.to(kind).t(), alpha=scale)
         ctx.save_for_backward(states, low, mask, a, b)
         ctx.base, ctx.scale, ctx.shape, ctx.dtype = base, scale, x.shape, x.dtype
-        return out.unflatten(0, x.shape[:-1])
+        return out.view(*x.shape[:-1], -1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]  # torch's
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         states, low, mask, a, b = ctx.saved_tensors
         kind = states.dtype

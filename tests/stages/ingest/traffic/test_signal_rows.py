@@ -19,7 +19,7 @@ NAMES = ("东西直行", "东西左转", "南北直行", "南北左转", "东西
 @st.composite
 def plans(draw: st.DrawFn) -> SignalPlan:
     """Right plans of one to six phases, in whole or half seconds, with and without flows, reds, minimums and offset."""
-    has_flows, has_reds, has_minimums = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
+    has_flows, reds, has_minimums = draw(st.booleans()), draw(st.sampled_from(["none", "all", "without all-red"])), draw(st.booleans())
     phases = [
         Phase(
             name=name,
@@ -33,8 +33,9 @@ def plans(draw: st.DrawFn) -> SignalPlan:
         for name in NAMES[: draw(st.integers(1, 6))]
     ]
     cycle = sum(phase.length for phase in phases)
-    if has_reds:
-        phases = [replace(phase, red=cycle - phase.green - phase.yellow) for phase in phases]
+    if reds != "none":
+        left_out = reds == "without all-red"
+        phases = [replace(one, red=cycle - one.green - one.yellow - left_out * one.all_red) for one in phases]
     offset = draw(st.none() | st.integers(0, int(cycle) - 1).map(float))
     name = draw(st.sampled_from(["", "早高峰", "平峰"]))
     return SignalPlan(
@@ -93,7 +94,7 @@ def test_an_adjusted_plan_keeps_cycle_and_minimums(plan: SignalPlan) -> None:
 def test_splits_and_reds_are_recomputed(plan: SignalPlan) -> None:
     """An explanation states the split and the red of every phase."""
     ((_, answer),) = by_task(rows_of(plan), "signal_explain")
-    splits, reds = figures_after(answer, "绿信比"), figures_after(answer, "本相位看到的红灯为")
+    splits, reds = figures_after(answer, "绿信比"), figures_after(answer, "本相位的红灯（含全红）为")
     for phase, split, red in zip(plan.phases, splits, reds, strict=True):
         assert abs(split - Fraction(phase.green) / Fraction(plan.cycle)) <= Fraction(1, 2000)
         assert red == Fraction(plan.cycle) - Fraction(phase.green) - Fraction(phase.yellow)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import IO
 from xml.parsers import expat
 
-from appliance.stages.ingest.readers.part import Unreadable
+from appliance.stages.readers.part import Unreadable
 
 BLOCK = 1 << 16
 DEEPEST = 256

@@ -18,8 +18,8 @@ from appliance.domain.errors import ApplianceError
 from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
 from appliance.processes.lines import LineReader
-from appliance.stages.ingest.readers.part import Options, Part, Refusal
 from appliance.stages.ingest.source import Source
+from appliance.stages.readers.part import Options, Part, Refusal
 
 MEMORY = 2 << 30
 """Bytes of address space that a reader may take."""
@@ -43,7 +43,7 @@ def parts(source: Source, reader: str, options: Options | None = None) -> Genera
     seconds = SECONDS + SECONDS_PER_BYTE * source.size
     with tempfile.TemporaryDirectory(prefix="greenwave-") as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-P", "-m", "appliance.stages.ingest.readers.child", reader, str(source.path)]
+        command = [sys.executable, "-P", "-m", "appliance.stages.readers.child", reader, str(source.path)]
         command += [msgspec.json.encode(options or Options()).decode(), str(MEMORY), str(max(1, round(seconds)))]
         # Every arena of the C library's allocator reserves 64 MB of address space.
         environment = {**os.environ, "MALLOC_ARENA_MAX": "2", "RUST_BACKTRACE": "0"}

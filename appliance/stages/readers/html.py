@@ -1,4 +1,4 @@
-"""Web pages: their paragraphs, headings and rows of tables; scripts, styles, menus, forms and footers are left out."""
+"""Web pages: their paragraphs, headings and rows of tables; scripts, styles, menus and footers are left out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
-from appliance.stages.ingest.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
 
 LARGEST = 64 << 20
 """Bytes; the parser keeps the whole page in memory."""
 BETWEEN_CELLS = " | "
 
-_SILENT = frozenset(
-    ("script", "style", "noscript", "template", "svg", "nav", "footer", "aside", "form", "button", "select", "iframe", "object", "head")
-)
+_NO_TEXT = frozenset(("script", "style", "noscript", "template", "svg", "button", "select", "iframe", "object", "head"))
+_AROUND = frozenset(("nav", "footer", "aside"))
+"""What stands around the text, where a page says so. A form is none of it: old pages put everything into one."""
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
     (
@@ -30,10 +30,10 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
     if path.stat().st_size > LARGEST:
         raise Unreadable("file_needs_memory", limit=LARGEST)
     codecs.register_error("keep_as_surrogates", _keep)
-    page = _Page()
-    page.feed(path.read_bytes().decode(options.encoding, "keep_as_surrogates").removeprefix("\ufeff").replace("\0", ""))
-    page.close()
-    page.end_block()
+    text = path.read_bytes().decode(options.encoding, "keep_as_surrogates").removeprefix("\ufeff").replace("\0", "")
+    # Where nothing is left, something around the text was not closed.
+    page = _read(text, _NO_TEXT | _AROUND)
+    page = page if page.paragraphs else _read(text, _NO_TEXT)
     for number, (text, level) in enumerate(page.paragraphs, 1):
         place = f"¶{number}"
         if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
@@ -46,11 +46,20 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
             return
 
 
+def _read(text: str, silent: frozenset[str]) -> _Page:
+    page = _Page(silent)
+    page.feed(text)
+    page.close()
+    page.end_block()
+    return page
+
+
 class _Page(HTMLParser):
     """Collects blocks of text."""
 
-    def __init__(self) -> None:
+    def __init__(self, silent: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
+        self._left_out = silent
         self.paragraphs: list[tuple[str, int]] = []
         self._words: list[str] = []
         self._silent: list[str] = []
@@ -60,7 +69,7 @@ class _Page(HTMLParser):
         """Open elements that keep their white space."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
+        if tag in self._left_out:
             self._silent.append(tag)
         elif tag == "br":
             self._words.append("\n")
@@ -70,11 +79,12 @@ class _Page(HTMLParser):
             self.end_block()
             self._level = _HEADINGS.get(tag, 0)
             self._is_kept += tag == "pre"
-            # A body that begins ends whatever was left open before it.
-            self._silent = [] if tag == "body" else self._silent
+            # A body that begins ends whatever was left open before it; it need not be said that it begins.
+            if tag == "body" or (self._silent == ["head"] and tag != "title"):
+                self._silent = []
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
+        if tag in self._left_out:
             if tag in self._silent:
                 del self._silent[self._silent.index(tag) :]
         elif tag in _BLOCKS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from appliance.stages.ingest.readers.part import Unreadable
+from appliance.stages.readers.part import Unreadable
 
 LARGEST = 4 << 30
 """Bytes of all entries together, unpacked."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum
 
-from appliance.stages.ingest.readers import archive
-from appliance.stages.ingest.readers.part import BEGINNING, Options, Part, Rows, Sheet, Unreadable
+from appliance.stages.readers import archive
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Part, Rows, Sheet, Unread, Unreadable
 
 ROWS_AT_ONCE = 500
 MOST_CELLS = 50_000_000
@@ -37,7 +37,7 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
         raise Unreadable("file_encrypted" if archive.is_encrypted(path) else "file_damaged") from error
 
 
-def _rows(sheet: CalamineSheet, only_beginning: bool) -> Iterator[Rows]:
+def _rows(sheet: CalamineSheet, only_beginning: bool) -> Iterator[Rows | Unread]:
     if sheet.start is None:
         return
     if sheet.total_height * sheet.total_width > MOST_CELLS:
@@ -45,18 +45,25 @@ def _rows(sheet: CalamineSheet, only_beginning: bool) -> Iterator[Rows]:
     merged = _Merged(sheet)
     numbers: list[int] = []
     rows: list[list[str]] = []
-    found = 0
+    found = size = 0
     for number, cells in enumerate(sheet.iter_rows()):
         row = [cell if isinstance(cell, str) else _text(cell) for cell in cells]
         merged.fill(number, row)
         if not any(row):
             continue
+        found += 1
+        length = sum(map(len, row))
+        if length > LONGEST:
+            yield Rows(numbers, rows)
+            yield Unread(str(number + 1), number + 1, "row_too_large", {"limit": LONGEST})
+            numbers, rows, size = [], [], 0
+            continue
         numbers.append(number + 1)
         rows.append(row)
-        found += 1
-        if len(rows) == ROWS_AT_ONCE:
+        size += length
+        if len(rows) == ROWS_AT_ONCE or size > LONGEST:
             yield Rows(numbers, rows)
-            numbers, rows = [], []
+            numbers, rows, size = [], [], 0
         if only_beginning and found == BEGINNING:
             break
     if rows:

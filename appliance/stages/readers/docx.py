@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.stages.ingest.readers import archive, xml_events
-from appliance.stages.ingest.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
+from appliance.stages.readers import archive, xml_events
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
 
 BODY = re.compile(r"word/document\d*\.xml", re.IGNORECASE)
 NOTES = ("word/footnotes.xml", "word/endnotes.xml")

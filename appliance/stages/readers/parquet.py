@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from arro3.io import read_parquet
 
-from appliance.stages.ingest.readers.part import BEGINNING, LONGEST, Options, Part, Records, Unread
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Part, Records, Unread
 
 ROWS_AT_ONCE = 256
 
@@ -21,15 +21,18 @@ def parts(path: Path, options: Options) -> Iterator[Part]:
     for batch in read_parquet(str(path), batch_size=BEGINNING if options.only_beginning else ROWS_AT_ONCE):
         columns = {name: batch.column(name).to_pylist() for name in batch.column_names}
         rows: list[msgspec.Raw] = []
+        size = 0
         for position in range(batch.num_rows):
             number += 1
             row = encode({name: _text(values[position]) for name, values in columns.items()})
             if len(row) <= LONGEST:
                 rows.append(msgspec.Raw(row))
-                continue
-            yield Records(rows)
-            yield Unread(str(number), number, "row_too_large", {"limit": LONGEST})
-            rows = []
+                size += len(row)
+            if len(row) > LONGEST or size > LONGEST:
+                yield Records(rows)
+                rows, size = [], 0
+            if len(row) > LONGEST:
+                yield Unread(str(number), number, "row_too_large", {"limit": LONGEST})
         yield Records(rows)
         if options.only_beginning:
             return

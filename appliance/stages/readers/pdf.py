@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pypdfium2
 
-from appliance.stages.ingest.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
+from appliance.stages.readers.part import BEGINNING, LONGEST, Options, Paragraph, Part, Unread, Unreadable
 
 MOST_PAGES = 50_000
 MEANINGLESS = 0.1

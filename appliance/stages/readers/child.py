@@ -1,4 +1,4 @@
-"""The process in which a reader runs: ``python -m appliance.stages.ingest.readers.child READER FILE OPTIONS MEMORY SECONDS``.
+"""The process in which a reader runs: ``python -m appliance.stages.readers.child READER FILE OPTIONS MEMORY SECONDS``.
 
 The limits are set before the reader and its library are imported: bytes of address space, seconds of processor time, no core file. Parts
 go to standard output; whatever else is printed goes to standard error.
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from appliance.stages.ingest.readers.part import Options, Part, Refusal, Unreadable
+from appliance.stages.readers.part import Options, Part, Refusal, Unreadable
 
 
 def main(arguments: list[str]) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     _limit(int(memory), int(seconds))
     refusal: Refusal | None = None
     try:
-        module = import_module(f"appliance.stages.ingest.readers.{reader}")
+        module = import_module(f"appliance.stages.readers.{reader}")
         _write(parts, module.parts(Path(path), msgspec.json.decode(options, type=Options)))
     except Unreadable as error:
         refusal = Refusal(error.code, error.parameters)
