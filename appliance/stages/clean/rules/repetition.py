@@ -44,7 +44,7 @@ def make(spec: CleanSpec) -> Apply | None:
 
 
 def _is_suspect(text: str, most: float) -> bool:
-    """Whether so many of a few runs have occurred before that the text may be over the limit: two fifths of what it would then have."""
+    """Whether so many of a few runs have occurred before that the text may be over the limit: half of what it would then have."""
     runs = len(text) - RUN + 1
     places = (runs * look // (_LOOKS + 1) for look in range(1, _LOOKS + 1))
-    return sum(text.find(text[place : place + RUN], 0, place + RUN) < place for place in places) >= 0.4 * most * _LOOKS
+    return sum(text.find(text[place : place + RUN], 0, place + RUN) < place for place in places) >= 0.5 * most * _LOOKS
