@@ -22,14 +22,19 @@ NF4_BYTES = 0.5 + (1 + 4 / 256) / 64
 LOGITS_AT_ONCE = 1024
 """Trained tokens whose logits exist together, as in ``stages/language_model/loss.py``."""
 
-CPU_LIBRARIES = 440_000_000
+CPU_LIBRARIES = 460_000_000
 """Resident in a process that has imported torch, transformers, peft and bitsandbytes; measured, torch 2.13 without CUDA."""
 GPU_CONTEXT = 600_000_000
 """What CUDA's context and the libraries' work spaces take of a GPU beside torch's own tensors; not measured here."""
-HEAP_CHUNK = 32 << 20
-"""glibc takes larger pieces from the system and gives them back at once; smaller ones leave holes."""
-HEAP_WASTE = 1.0
-"""Holes in the heap for each byte of activations in small pieces."""
+HEAP_WASTE, WASTEFUL_PIECE = 1.25, 12_000_000
+"""Holes in glibc's heap for each byte of activations, and how large the largest must be for that; smaller ones leave fewer holes."""
+WEIGHT_WASTE, WASTEFUL_WEIGHT = 0.6, 4_000_000
+"""The same for matrices that come out of NF4 for one product each and go again, while what is kept lies between them.
+
+Both fitted with ``scripts/bench-plan``; see docs/benchmarks.md.
+"""
+STORED_ITEM = 2
+"""Bytes of a number in a base's file: bfloat16 or float16, as nearly all are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +110,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     framework: int
     """Libraries, or the GPU's context."""
     overhead: int = 0
-    """Holes in the heap."""
+    """Holes in the heap; or the base's file, which is in memory while it is read, as far as that is more than all that comes later."""
 
     @property
     def total(self) -> int:
@@ -165,9 +170,9 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
     rest = shape.parameters - linear - outer
     adapter = 0 if method.whole_model else 4 * trained
     activations = _activations(shape, family, recipe, room, load, recomputed)
-    logits = _logits(shape, room, load)
+    logits = _logits(shape, recipe, room, load)
     on_cpu = room.kind == "cpu"
-    return Memory(
+    found = Memory(
         weights=int(linear * (NF4_BYTES if method.quantizes_base else item)) + rest * item,
         embeddings=outer * item,
         adapter=adapter,
@@ -177,8 +182,12 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
         activations=activations,
         logits=logits,
         framework=CPU_LIBRARIES if on_cpu else GPU_CONTEXT,
-        overhead=_heap_holes(shape, room, load, activations + logits) if on_cpu else 0,
     )
+    if not on_cpu:
+        return found
+    later = found.gradients + found.optimizer + activations + logits
+    holes = _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
+    return msgspec.structs.replace(found, overhead=max(holes, STORED_ITEM * shape.parameters - later))
 
 
 def recomputed_blocks(blocks: int, every: int) -> int:
@@ -228,11 +237,20 @@ def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room:
     return (shape.blocks - recomputed) * whole + recomputed * entry + at_work + gradients + weight + 3 * entry
 
 
-def _logits(shape: BaseShape, room: Room, load: Load) -> int:
-    """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came."""
-    return min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+def _logits(shape: BaseShape, recipe: TrainingRecipe, room: Room, load: Load) -> int:
+    """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came.
+
+    A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap.
+    """
+    training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+    if room.kind != "cpu":
+        return training
+    at_once = 2 * recipe.micro_batch_size * recipe.max_length * load.trained // max(1, load.tokens)
+    return max(training, min(at_once, LOGITS_AT_ONCE) * shape.vocabulary * 8)
 
 
-def _heap_holes(shape: BaseShape, room: Room, load: Load, working: int) -> int:
-    small = load.tokens * shape.inner * room.item < HEAP_CHUNK
-    return int(HEAP_WASTE * working) if small else 0
+def _heap_holes(shape: BaseShape, room: Room, load: Load, activations: int, *, quantized: bool) -> int:
+    share = min(1.0, load.tokens * shape.inner * room.item / WASTEFUL_PIECE)
+    widest = max(rows * columns for rows, columns in shape.linear.values()) * room.item
+    weights = min(1.0, widest / WASTEFUL_WEIGHT) * shape.linear_parameters * room.item if quantized else 0.0
+    return int(HEAP_WASTE * share * activations + WEIGHT_WASTE * weights)

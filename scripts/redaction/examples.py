@@ -153,7 +153,7 @@ class Source:
     def _name(self) -> str:
         if self._chance.random() < 0.03:
             return str(self._chance.choice(self.told["dotted"]))
-        return self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"])
+        return str(self._chance.choice(self.told["surnames"]) + self._chance.choice(self.told["given"]))
 
     def _name_alone(self) -> str:
         return self._name()

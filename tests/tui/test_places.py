@@ -33,7 +33,7 @@ def test_every_place_is_one_key_away(tmp_path: Path, monkeypatch: pytest.MonkeyP
             await pilot.press(key)
             await pilot.pause()
             if place == "help":
-                assert t("help.glossary_title") in pilot.app.screen.query("Plain.title").last().render().plain  # type: ignore[union-attr]
+                assert t("help.glossary_title") in pilot.app.screen.query("Plain.title").last().render().plain  # type: ignore[union-attr]  # it is text
                 await pilot.press("escape")
             else:
                 assert pilot.app.current_mode == place

@@ -301,3 +301,37 @@ def test_processes_change_nothing(clean_rows: Clean, monkeypatch: pytest.MonkeyP
     assert {made["labels"]["class"] for made in one.rows} <= {"0", "1", "2"}
     lines = [record["line"] for record in one.rejected]
     assert lines == sorted(lines) and len(lines) + len(one.rows) == len(rows)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("near_duplicates", ["off", "keep_first"])
+def test_a_stop_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int, near_duplicates: str) -> None:
+    """Told to stop in the middle, or while near-duplicates are compared, cleaning leaves no folder, no scratch file and no process."""
+    import psutil
+
+    from appliance.domain.event import Progress, Started
+    from appliance.domain.row import row_to_json
+    from appliance.processes.stopping import Stopped
+    from appliance.stages import clean
+    from appliance.stages.clean import passing
+
+    monkeypatch.setattr(passing, "BLOCK", 1 << 12)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(
+        b"".join(row_to_json(row(f"第{number}问", "答" * (number % 7 + 1), source=f"f:{number}")) + b"\n" for number in range(400))
+    )
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    part = ""
+
+    def stop_at(event: Event) -> None:
+        nonlocal part
+        part = event.what if isinstance(event, Started) else part
+        if isinstance(event, Progress) and part == ("clean" if near_duplicates == "off" else "near_duplicates"):
+            raise Stopped
+
+    recipe = CleaningRecipe(near_duplicates=near_duplicates)  # type: ignore[arg-type]  # one of its choices
+    with pytest.raises(Stopped):
+        clean.run(CleanSpec(rows=str(rows), output=str(tmp_path / "out"), recipe=recipe), stop_at, processes)
+    assert [left.name for left in tmp_path.iterdir()] == ["rows.jsonl"]
+    left = {child for child in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(child.cmdline())}
+    assert not {child.pid for child in left} - before
