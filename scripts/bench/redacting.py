@@ -2,8 +2,8 @@
 
 scripts/bench-data redact [--rows 1000000]
 
-The rows are those of ``scripts/bench-data import``: without personal data, with some in one row of ten, and with some in every row (sentences of
-the tuning half of ``scripts/measure-redaction``); and a check of the first.
+The rows are those of ``scripts/bench-data import``: without personal data, with some in one row of ten, and with some in every row (sentences
+of a tuning half of ``scripts/measure-redaction``); and a check of the first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             rows = folder / f"rows-{every}.jsonl"
             size = write_rows(rows, options.rows, lambda count, every=every: _with_personal(count, every))
             tell(f"{what}: {options.rows:,} rows, {size / 1e6:.1f} MB")
-            spec = {"rows": str(rows), "output": str(folder / f"redacted-{every}")}
+            spec: dict[str, Any] = {"rows": str(rows), "output": str(folder / f"redacted-{every}")}
             lines.append(measured(what, "redact", spec, options.rows, size))
             if not every:
                 spec = {"rows": str(rows), "output": str(folder / "report.json"), "check": True}

@@ -113,8 +113,8 @@ class Redactor:
             for text, finds in zip(texts, found, strict=True):
                 finds.extend(name.again(text, names))
         apart = [self._apart(finds) for finds in found]
-        for part in range(len(texts) - 1):
-            self._add_across(texts[part], texts[part + 1], apart[part], apart[part + 1])
+        for place in range(len(texts) - 1):
+            self._add_across(texts[place], texts[place + 1], apart[place], apart[place + 1])
         return apart
 
     def _apart(self, finds: Iterable[Find]) -> list[Find]:
