@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SPECS = {"clean": "CleanSpec", "split": "SplitSpec", "mix": "MixSpec", "group": "GroupSpec"}
+SPECS = {"clean": "CleanSpec", "redact": "RedactSpec", "split": "SplitSpec", "mix": "MixSpec", "group": "GroupSpec"}
 
 
 def measured(what: str, stage: str, spec: dict[str, Any], rows: int, size: int) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def workers(recipe: RedactionRecipe, key: bytes, chosen: Chosen, size: int, chec
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _prepare, (recipe, key, dict(chosen), check))
     try:
         yield lambda source: _in_order(pool, source, 2 * count + 1)
+        pool.shutdown()
     except BrokenProcessPool as error:
         # The kernel ends a process like this when memory runs out.
         raise MemoryError from error

@@ -23,6 +23,9 @@ from appliance.stages.redact.rules.rule import Rule
 Chosen = Mapping[tuple[str, str], Choice]
 """(kind, value) → what a person decided."""
 
+Known = dict[str, tuple[Text, tuple[Find, ...]]]
+"""Texts of a row that were read, and what the rules find in them."""
+
 _ROUNDS = 3
 """How often a text is looked at again after something in it was replaced."""
 _BORDER = 40
@@ -56,7 +59,7 @@ class Redactor:
 
     def finds(self, row: Row) -> list[tuple[int, Find]]:
         """Everything that is found in a row, with its part, in the order of the text."""
-        return [(part, find) for part, finds in enumerate(self._finds(parts_of(row))) for find in finds]
+        return [(part, find) for part, finds in enumerate(self._finds(parts_of(row), {})) for find in finds]
 
     def check(self, row: Row) -> list[Seen]:
         """Everything that is found, ``open`` unless a person has decided to keep it."""
@@ -67,8 +70,9 @@ class Redactor:
         """The row with pseudonyms, and what was found; the very same row if nothing was replaced."""
         before = parts = parts_of(row)
         seen: list[Seen] = []
+        known: Known = {}
         for turn in range(_ROUNDS):
-            found = self._finds(parts)
+            found = self._finds(parts, known)
             if turn == 0:
                 seen += self._judged(found, "open")
             elif not any(self._replaces(find) for finds in found for find in finds):
@@ -78,7 +82,8 @@ class Redactor:
                 break
             parts = changed
         else:
-            seen += [Seen(part, find, "left") for part, finds in enumerate(self._finds(parts)) for find in finds if self._replaces(find)]
+            again = enumerate(self._finds(parts, known))
+            seen += [Seen(part, find, "left") for part, finds in again for find in finds if self._replaces(find)]
         if parts == before:
             return row, seen
         return with_parts(row, parts), seen
@@ -95,16 +100,21 @@ class Redactor:
         chosen = self._chosen.get((find.kind, find.value))
         return chosen == "replace" or (chosen is None and (find.sure or self._recipe.uncertain == "replace"))
 
-    def _finds(self, parts: Sequence[str]) -> list[list[Find]]:
-        texts = [Text(part, self._anchors) for part in parts]
-        found = [[find for rule in self._rules for find in rule.find(text, self._recipe)] for text in texts]
+    def _finds(self, parts: Sequence[str], known: Known) -> list[list[Find]]:
+        """What is found in each part; parts that were read already are not read again."""
+        for part in parts:
+            if part not in known:
+                text = Text(part, self._anchors)
+                known[part] = text, tuple(find for rule in self._rules for find in rule.find(text, self._recipe))
+        texts = [known[part][0] for part in parts]
+        found = [list(known[part][1]) for part in parts]
         names = frozenset(find.value for finds in found for find in finds if find.kind == "name" and find.sure)
         if names:
             for text, finds in zip(texts, found, strict=True):
                 finds.extend(name.again(text, names))
         apart = [self._apart(finds) for finds in found]
-        for part in range(len(texts) - 1):
-            self._add_across(texts[part], texts[part + 1], apart[part], apart[part + 1])
+        for place in range(len(texts) - 1):
+            self._add_across(texts[place], texts[place + 1], apart[place], apart[place + 1])
         return apart
 
     def _apart(self, finds: Iterable[Find]) -> list[Find]:

@@ -19,7 +19,7 @@ def test_the_bounds_hold_on_the_measuring_half() -> None:
 
 
 def test_the_halves_share_nothing() -> None:
-    """No sentence, no surname with its given name, no street and no spelling but the plain one of the measuring half is in a tuning half."""
+    """No sentence, given name, place and spelling (but the plain one) of the measuring half is in a tuning half."""
     test, *tuning = (Source.of(half).told for half in reversed(HALVES))
     for other in tuning:
         sentences = {sentence for kind in other["templates"].values() for sentence in kind}
