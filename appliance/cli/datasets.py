@@ -88,10 +88,11 @@ def show(dataset: str, rejected: bool, base: str | None, as_json: bool) -> None:
         bar = ProgressBar()
         description = workbench.descriptions.describe(dataset, base, bar.tell)
         bar.end()
+        privacy = workbench.redaction.state(found.id)
         if as_json:
-            print_json({**as_object(found), "description": description, "quality": quality_card(description)})
+            print_json({**as_object(found), "description": description, "quality": quality_card(description), "privacy": privacy})
             return
-        show_description(found, description)
+        show_description(found, description, privacy)
         click.echo()
     lines = [rejection(entry) for entry in listing]
     if lines:

@@ -14,6 +14,7 @@ from appliance.domain.dataset import Dataset
 from appliance.domain.description import Classes, Description
 from appliance.domain.event import Event, Progress, Started
 from appliance.domain.quality import Grade, quality_card
+from appliance.domain.redaction import RedactionState
 from appliance.texts.foreign import printable
 from appliance.texts.speech import say
 
@@ -45,7 +46,7 @@ class ProgressBar:
             self._bar = None
 
 
-def show_description(dataset: Dataset, found: Description) -> None:
+def show_description(dataset: Dataset, found: Description, privacy: RedactionState) -> None:
     """Everything that is known of a dataset's rows."""
     lengths, unit = found.lengths, label(found.measure)
     facts = {
@@ -66,7 +67,7 @@ def show_description(dataset: Dataset, found: Description) -> None:
         _show_classes(name, classes)
     click.echo()
     print_table(("quality_card", "verdict", "finding"), [_graded(grade) for grade in quality_card(found)])
-    _show_privacy(dataset.facts)
+    _show_privacy(dataset.facts, privacy)
 
 
 def _show_lengths(found: Description) -> None:
@@ -90,13 +91,15 @@ def _show_classes(name: str, classes: Classes) -> None:
     print_table(("value", "rows", "share", "distribution"), rows + ([(label("others"), f"{rest:,}", "", "")] if rest else []))
 
 
-def _show_privacy(facts: Mapping[str, Any]) -> None:
-    report = facts.get("redaction")
+def _show_privacy(facts: Mapping[str, Any], state: RedactionState) -> None:
     click.echo()
+    if state.passed:
+        print_line(say("labels", {"redacted": "privacy_passed"}.get(state.reason, f"privacy_{state.reason}")))
+    else:
+        print_line(f"{label('privacy_not_passed')} {say('problems', f'redaction_{state.reason}')}")
+    report = facts.get("redaction")
     if not isinstance(report, dict):
-        print_line(label("privacy_none"))
         return
-    print_line(label("privacy_passed" if report.get("passed") else "privacy_failed"))
     kinds = {kind: entry for kind, entry in report.get("kinds", {}).items() if isinstance(entry, dict)}
     rows = [
         (say("kinds", kind), *(f"{entry.get(count, 0):,}" for count in ("found", "open", "left")), _examples(entry))

@@ -89,10 +89,10 @@ def test_the_recipe_table_lists_every_field(greenwave: Greenwave) -> None:
 
 
 def test_the_doctor_tells_every_check(greenwave: Greenwave) -> None:
-    """Ten checks with words, real 4-bit arithmetic among them; the exit status says whether the machine is fit."""
+    """Eleven checks with words, real 4-bit arithmetic among them; the exit status says whether the machine is fit."""
     examined = greenwave("doctor", "--json")
     checks = {check["name"]: check for check in examined.json["checks"]}
-    assert len(checks) == 10
+    assert len(checks) == 11
     assert checks["computation"]["state"] == "ok", checks["computation"]
     assert 0.05 < checks["computation"]["parameters"]["error"] < 0.12
     assert checks["llama"]["state"] == "ok"

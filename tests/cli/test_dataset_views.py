@@ -50,6 +50,7 @@ def test_show_describes_once(greenwave: Greenwave, imported: Path, monkeypatch: 
     first = greenwave("datasets", "show", "rows", "--json").json
     assert first["description"]["measure"] == "characters"
     assert first["description"]["languages"] == {"zh": 30}
+    assert first["privacy"] == {"passed": False, "reason": "never"}
     assert {grade["name"] for grade in first["quality"]} == {"rows", "diversity", "format", "length", "language"}
     tokens = greenwave("datasets", "show", "rows", "--base", "base", "--json").json
     assert tokens["description"]["measure"] == "tokens"
@@ -92,6 +93,7 @@ def test_people_see_bars_and_a_card(greenwave: Greenwave, imported: Path, langua
     assert "█" in shown.out
     assert ("质量卡" if language == "zh" else "quality card") in shown.out
     assert "{" not in shown.out
+    assert ("不能用于训练" if language == "zh" else "nothing may be trained on it: it was never redacted") in shown.out
 
 
 def test_preview_shows_the_trained_tokens(greenwave: Greenwave, imported: Path) -> None:

@@ -115,7 +115,9 @@ def test_rejected_rows_are_exported(workbench: Workbench, tmp_path: Path) -> Non
     entries = [{"line": 3, "reason": "row_not_json", "parameters": {"byte": 1}, "excerpt": "=cmd|x"}, {"line": 9, "reason": "row_too_deep"}]
     registered(workbench, ROWS[:1], b"".join(json.dumps(entry).encode() + b"\n" for entry in entries))
     assert write_rejected(workbench.datasets, "d", tmp_path / "r.jsonl", "chat").counts == {"written": 2, "left_out": 0}
-    assert [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()] == entries
+    told = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [entry | {"why": ""} for entry in told] == [entry | {"why": ""} for entry in entries]
+    assert [entry["why"] for entry in told] == ["not valid JSON (at byte 1)", "JSON nested too deeply"]
     write_rejected(workbench.datasets, "d", tmp_path / "r.csv", "csv")
     assert '"3","","row_not_json","\'=cmd|x",""' in (tmp_path / "r.csv").read_text("utf-8-sig")
 
