@@ -142,9 +142,13 @@ class DatasetScreen(PlaceScreen):
         said = self.query_one("#description", Plain)
         said.show(t("data.describing"))
         found = await self.app.ask(
-            lambda workbench: workbench.descriptions.describe(self.dataset.id, _newest_base(workbench) or None), slowly=True
+            lambda workbench: (
+                workbench.descriptions.describe(self.dataset.id, _newest_base(workbench) or None),
+                workbench.redaction.state(self.dataset.id),
+            ),
+            slowly=True,
         )
-        said.show("\n".join(description_lines(found, self.dataset)) if found is not None else "")
+        said.show("\n".join(description_lines(found[0], self.dataset, found[1])) if found is not None else "")
 
     def action_back(self) -> None:
         """To the list of datasets."""

@@ -6,14 +6,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual_plotext import PlotextPlot
 
+from appliance.domain.curve import Point, thinned
 from appliance.texts.speech import say
 from tui.widgets.plain import Plain
 from tui.widgets.states import figure
-from tui.widgets.thinning import thinned
 from tui.words import t
-
-POINTS = 2000
-"""Points drawn at most: a terminal shows fewer, and drawing 100,000 takes a second."""
 
 PICTURES: tuple[tuple[str, ...], ...] = (
     ("loss", "validation_loss", "general_loss"),
@@ -37,7 +34,7 @@ class Curves(Vertical):
 
     def __init__(self, **options: str) -> None:
         super().__init__(**options)  # type: ignore[arg-type]  # id and classes only
-        self._points: dict[str, list[tuple[float, float]]] = {}
+        self._points: dict[str, list[Point]] = {}
         self._picture = 0
         self._drawn = -1
 
@@ -48,7 +45,7 @@ class Curves(Vertical):
 
     def add(self, name: str, step: int, value: float) -> None:
         """One more point of a figure; ``draw`` shows it."""
-        self._points.setdefault(name, []).append((float(step), value))
+        self._points.setdefault(name, []).append((step, value))
 
     def next(self) -> None:
         """The next picture that has points."""
@@ -72,6 +69,6 @@ class Curves(Vertical):
         plot = self.query_one(PlotextPlot)
         plot.plt.clear_data()
         for place, name in enumerate(names):
-            steps, values = zip(*thinned(self._points[name], POINTS), strict=True)
+            steps, values = zip(*thinned(self._points[name]), strict=True)
             plot.plt.plot(list(steps), list(values), marker=_MARKERS[place], color=_COLOURS[place])
         plot.refresh()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from appliance.domain.dataset import Dataset
 from appliance.domain.description import Description
 from appliance.domain.quality import quality_card
+from appliance.domain.redaction import RedactionState
 from appliance.texts.speech import say
 from tui.widgets.states import bar
 from tui.words import t
@@ -16,7 +17,7 @@ SHOWN_CLASSES = 12
 _MARKS = {"good": "✔", "attention": "!", "poor": "✘"}
 
 
-def description_lines(found: Description, dataset: Dataset) -> Iterator[str]:
+def description_lines(found: Description, dataset: Dataset, state: RedactionState) -> Iterator[str]:
     """Counts, lengths, languages, classes, the quality card, the privacy report."""
     yield "  ".join(f"{say('labels', name)} {count:,}" for name, count in dataset.counts.items())
     lengths, unit = found.lengths, say("labels", found.measure)
@@ -39,8 +40,7 @@ def description_lines(found: Description, dataset: Dataset) -> Iterator[str]:
         yield f"  {_MARKS[grade.verdict]} {say('labels', f'grade_{grade.name}')}: {say('grades', grade.name, **figures)}"
     report = dataset.facts.get("redaction")
     yield ""
-    passed = isinstance(report, dict) and report.get("passed")
-    yield say("labels", "privacy_none" if not isinstance(report, dict) else "privacy_passed" if passed else "privacy_failed")
+    yield t(f"data.privacy_{state.reason}")
     for kind, entry in (report or {}).get("kinds", {}).items():
         examples = "  ".join(str(example) for example in entry.get("examples", [])[:3])
         yield f"  {say('kinds', kind)}: {entry.get('found', 0):,}  {examples}"
