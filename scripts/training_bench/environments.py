@@ -1,8 +1,9 @@
 """Peers' libraries in environments of their own, below the cache, made once for each recipe; none of them is ever in the appliance's.
 
 TRL works with the very libraries that the appliance uses, so its environment sees ours by a path file and holds only what we lack.
-LLaMA-Factory pins older ones of all but torch, which it takes from us, too; its declared needs for pictures, sound and its web page are
-left out, for they bring another torch with gigabytes of CUDA. Unsloth gets all of its own, torch first.
+LLaMA-Factory pins older ones of all but torch, which it takes from us, too; its declared needs for pictures and its web page are left
+out, for they bring another torch with gigabytes of CUDA. It imports torchaudio, and PyPI's does not load beside a torch without CUDA, so on
+a processor it is not measured. Unsloth gets all of its own, torch first.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("trl", (("trl==1.16.0",),), sees_ours=True),
-        Recipe("llamafactory", (("--no-deps", "llamafactory==0.9.5"), LLAMAFACTORY), sees_ours=True, needs="llamafactory.train.tuner"),
+        Recipe(
+            "llamafactory",
+            (("--no-deps", "llamafactory==0.9.5", "torchaudio"), LLAMAFACTORY),
+            sees_ours=True,
+            needs="llamafactory.train.tuner",
+        ),
         Recipe("unsloth", (TORCH, ("unsloth==2026.10.9",)), gpu_only=True),
     )
 }
