@@ -2,8 +2,8 @@
 
 scripts/bench-data redact [--rows 1000000]
 
-The rows are those of ``scripts/bench-data import``: without personal data, in one row of ten, and in every row (sentences
-of a tuning half of ``scripts/measure-redaction``); and a check of the first.
+The rows are those of ``scripts/bench-data import``: without personal data, with some in one row of ten, and with some in every row, taken
+from a tuning half of ``scripts/measure-redaction``; and a check of the first.
 """
 
 from __future__ import annotations
