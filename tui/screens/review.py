@@ -96,7 +96,8 @@ class ReviewScreen(PlaceScreen):
         if run_id is not None:
             from tui.screens.run import RunScreen
 
-            await self.app.switch_screen(RunScreen(run_id))
+            # Not awaited: it ends this screen, and this worker with it.
+            self.app.switch_screen(RunScreen(run_id))
 
     def action_back(self) -> None:
         """To the list of datasets."""
