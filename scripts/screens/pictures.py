@@ -39,6 +39,7 @@ BOX = (
     Check("disk", "ok", "disk_enough", {"path": "/data", "free": 800_000_000_000}),
     Check("gpu", "ok", "gpu_found", {"gpu": "NVIDIA RTX 4090, 24564 MiB, 580.65"}),
     Check("offline", "ok", "switches_set", {"count": 9}),
+    Check("network", "ok", "network_sealed", {"processes": 4, "interfaces": "-"}),
 )
 """A made-up machine: a picture of the real one would differ from place to place."""
 
