@@ -81,7 +81,7 @@ def test_from_nothing_to_an_answer(terminal: Tmux) -> None:
     terminal.press("F6")
     terminal.wait_for("demo-q4_k_m", "GGUF")
     terminal.press("F7")
-    terminal.wait_for("demo-q4_k_m")
+    terminal.wait_for("demo-q4_k_m", "输入问题")
     terminal.press("钟桨隧道清洗时从什么时候开始封闭？", "Enter")
     answered = terminal.wait_for("首字", "个词元", seconds=120)
     assert "封闭" in answered
