@@ -233,7 +233,7 @@ def start_training(workbench: Workbench, name: str) -> Run:
     """Start a training of the teaching base."""
     settings = [f"training.{key}={value}" for key, value in RECIPE.items()]
     recipe = compose_recipe(assignments=settings)
-    return workbench.models.start_training("base", "rows-train", name, recipe, "rows-validation", "cpu")
+    return workbench.models.start_training("base", "rows-train", name, recipe, "rows-validation", "cpu", without_redaction=True)
 
 
 def until(what: str, happened: Callable[[], Any], pause: float = 0.01) -> Any:
