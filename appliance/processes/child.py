@@ -106,7 +106,8 @@ class Child:
     def _kill_group(self) -> None:
         try:
             os.killpg(self.pid, signal.SIGKILL)
-        except PermissionError:  # a member of the group has changed its user; the child itself has not
+        except (PermissionError, ProcessLookupError):
+            # A member of the group has changed its user, which the child itself has not; or the child was killed before it had a group.
             os.kill(self.pid, signal.SIGKILL)
 
 
