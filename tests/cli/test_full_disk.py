@@ -84,8 +84,8 @@ def test_a_disk_that_fills_while_checkpoints_are_saved(greenwave: Greenwave, hom
     ):
         assert greenwave(*words).status == 0
     settings = [word for key, value in TRAINING.items() for word in ("--set", f"training.{key}={value}")]
-    words = ["train", "--base", "base", "--dataset", "rows-train", "--name", "tuned", "--without-redaction", *settings]
-    run = greenwave(*words, "--detach", "--json").json["run"]
+    training = ["train", "--base", "base", "--dataset", "rows-train", "--name", "tuned", "--without-redaction", *settings]
+    run = greenwave(*training, "--detach", "--json").json["run"]
     folder, deadline = Home(home).checkpoints(run), time.monotonic() + 120
     while not checkpoints_in(folder)[0]["step"]:
         assert time.monotonic() < deadline
