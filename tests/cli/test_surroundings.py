@@ -158,7 +158,7 @@ def test_ctrl_c_at_any_time_ends_command_and_run(greenwave: Greenwave, tmp_path:
     """Whenever the interrupt comes, the command leaves soon, and no run of it goes on or is kept from writing its record."""
     source = tmp_path / "many.jsonl"
     with source.open("w", encoding="utf-8") as file:
-        file.writelines(f'{{"instruction": "question {number}", "output": "answer"}}\n' for number in range(600_000))
+        file.writelines(f'{{"instruction": "question {number}", "output": "answer"}}\n' for number in range(1_500_000))
     for number in range(10):
         importing = subprocess.Popen(command("datasets", "import", str(source), "--name", f"rows-{number}"), stderr=subprocess.PIPE)
         time.sleep(0.1 + 0.07 * number)
