@@ -2,90 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.widgets import DataTable
 
 from appliance.domain.dataset import Dataset
 from appliance.domain.redaction import RedactionState
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes
-from tui.follow import RunsSeen
 from tui.keys import bindings
 from tui.screens import making_data
 from tui.screens.importing import Import, ImportScreen
-from tui.screens.place import PlaceScreen
-from tui.widgets.plain import Plain, cell, harmless
+from tui.screens.listing import ListingScreen
+from tui.widgets.plain import harmless
 from tui.widgets.states import moment
 from tui.words import t
 
-COLUMNS = ("name", "rows", "rejected", "privacy", "size", "created")
 
-
-class DataScreen(PlaceScreen):
+class DataScreen(ListingScreen):
     """The table of datasets."""
 
     PLACE = "data"
     CSS_PATH = "data.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("data")]
 
+    COLUMNS: ClassVar[tuple[str, ...]] = ("name", "rows", "rejected", "privacy", "size", "created")
+
     def __init__(self) -> None:
         super().__init__()
         self.datasets: list[Dataset] = []
         self.states: list[RedactionState] = []
-        self._over: tuple[str, ...] = ()
 
-    def compose_body(self) -> ComposeResult:
-        """The table, and the chosen dataset in words."""
-        with Vertical(classes="body"):
-            yield DataTable(cursor_type="row", zebra_stripes=True, id="datasets")
-            yield Plain("", id="about", classes="quiet")
+    def heading(self, column: str) -> str:
+        """A column's words."""
+        return t(f"data.{column}")
 
-    def on_mount(self) -> None:
-        """Columns first, then rows."""
-        table = self.query_one(DataTable)
-        for column in COLUMNS:
-            table.add_column(t(f"data.{column}"), key=column)
-        super().on_mount()
-        self.look()
-        table.focus()
-
-    def on_screen_resume(self) -> None:
-        """There may be new ones."""
-        self.look()
-
-    def show_runs(self, seen: RunsSeen) -> None:
-        """A run that ended may have made a dataset."""
-        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
-        if over != self._over:
-            self._over = over
-            self.look()
-
-    @work(exclusive=True, group="datasets")
-    async def look(self) -> None:
-        """Ask for all datasets."""
+    async def listed(self) -> list[tuple[str, Sequence[str]]] | None:
+        """All datasets, the newest first."""
         there = await self.app.ask(_with_states)
         if there is None:
-            return
-        found, self.states = there
-        table = self.query_one(DataTable)
-        row = table.cursor_row
-        self.datasets = found
-        table.clear()
-        for dataset, state in zip(found, self.states, strict=True):
-            table.add_row(*map(cell, _cells(dataset, state)), key=dataset.id)
-        table.move_cursor(row=min(row, max(0, len(found) - 1)))
-        self._tell()
-
-    def on_data_table_row_highlighted(self) -> None:
-        """Tell about the chosen dataset."""
-        self._tell()
+            return None
+        self.datasets, self.states = there
+        return [(dataset.id, _cells(dataset, state)) for dataset, state in zip(*there, strict=True)]
 
     def on_data_table_row_selected(self) -> None:
         """Enter opens the dataset's page."""
@@ -97,20 +58,18 @@ class DataScreen(PlaceScreen):
     @property
     def chosen(self) -> Dataset | None:
         """The dataset under the cursor."""
-        row = self.query_one(DataTable).cursor_row
-        return self.datasets[row] if 0 <= row < len(self.datasets) else None
+        return self.datasets[self.row] if 0 <= self.row < len(self.datasets) else None
 
-    def _tell(self) -> None:
-        row = self.query_one(DataTable).cursor_row
+    def about(self, row: int) -> str:
+        """Its privacy state and where it comes from."""
         if not 0 <= row < len(self.datasets):
-            self.query_one("#about", Plain).show(t("data.none"))
-            return
+            return t("data.none")
         dataset, state = self.datasets[row], self.states[row]
         source = dataset.facts.get("source", {})
         lines = [f"{harmless(dataset.name)}  {dataset.id}", t(f"data.privacy_{state.reason}")]
         if source:
             lines.append(t("data.from_file", name=harmless(str(source["name"]))))
-        self.query_one("#about", Plain).show("\n".join(lines))
+        return "\n".join(lines)
 
     def action_import_file(self) -> None:
         """Bring a file of records in."""
@@ -157,15 +116,6 @@ class DataScreen(PlaceScreen):
         """Mix the chosen dataset with a general one."""
         if dataset := self.chosen:
             making_data.mix(self.app, dataset, [one for one in self.datasets if one.id != dataset.id], self.begin)
-
-    @work(exclusive=True, group="begin")
-    async def begin(self, start: Callable[[Workbench], str]) -> None:
-        """Start a run and open its page."""
-        from tui.screens.run import RunScreen
-
-        run_id = await self.app.ask(start, slowly=True)
-        if run_id is not None:
-            await self.app.push_screen(RunScreen(run_id))
 
     @work(exclusive=True, group="remove")
     async def action_remove(self) -> None:

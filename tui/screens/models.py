@@ -2,87 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from textual import work
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.widgets import DataTable
 
 from appliance.domain.model import Model
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, say
-from tui.follow import RunsSeen
 from tui.keys import bindings
-from tui.screens.place import PlaceScreen
+from tui.screens.listing import ListingScreen
 from tui.screens.recipe_dialog import Chosen, Question, RecipeDialog
-from tui.widgets.plain import Plain, cell, harmless
+from tui.widgets.plain import harmless
 from tui.widgets.states import figure, moment
 from tui.words import t
 
-COLUMNS = ("name", "kind", "exam", "loss", "size", "created")
 FORMS = ("gguf", "merged", "adapter")
 
 Scored = tuple[Model, dict[str, float]]
 
 
-class ModelsScreen(PlaceScreen):
+class ModelsScreen(ListingScreen):
     """The table of models."""
 
     PLACE = "models"
     CSS_PATH = "models.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("models")]
 
+    COLUMNS: ClassVar[tuple[str, ...]] = ("name", "kind", "exam", "loss", "size", "created")
+
     def __init__(self) -> None:
         super().__init__()
         self.models: list[Scored] = []
-        self._over: tuple[str, ...] = ()
 
-    def compose_body(self) -> ComposeResult:
-        """The table, and the chosen model in words."""
-        with Vertical(classes="body"):
-            yield DataTable(cursor_type="row", zebra_stripes=True, id="models")
-            yield Plain("", id="about", classes="quiet")
+    def heading(self, column: str) -> str:
+        """A column's words."""
+        return t(f"models.{column}")
 
-    def on_mount(self) -> None:
-        """Columns first, then rows."""
-        table = self.query_one(DataTable)
-        for column in COLUMNS:
-            table.add_column(t(f"models.{column}"), key=column)
-        super().on_mount()
-        self.look()
-        table.focus()
-
-    def on_screen_resume(self) -> None:
-        """There may be new ones."""
-        self.look()
-
-    def show_runs(self, seen: RunsSeen) -> None:
-        """A run that ended may have made a model."""
-        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
-        if over != self._over:
-            self._over = over
-            self.look()
-
-    @work(exclusive=True, group="models")
-    async def look(self) -> None:
-        """Ask for all models with their scores."""
-        models = await self.app.ask(_scored)
-        if models is None:
-            return
-        table, row = self.query_one(DataTable), self.query_one(DataTable).cursor_row
-        self.models = models
-        table.clear()
-        for model, scores in models:
-            table.add_row(*map(cell, _cells(model, scores)), key=model.id)
-        table.move_cursor(row=min(row, max(0, len(models) - 1)))
-        self._tell()
-
-    def on_data_table_row_highlighted(self) -> None:
-        """Tell about the chosen model."""
-        self._tell()
+    async def listed(self) -> list[tuple[str, Sequence[str]]] | None:
+        """All models with their scores, the newest first."""
+        there = await self.app.ask(_scored)
+        if there is None:
+            return None
+        self.models = there
+        return [(model.id, _cells(model, scores)) for model, scores in there]
 
     def on_data_table_row_selected(self) -> None:
         """Enter shows where it comes from."""
@@ -91,17 +56,15 @@ class ModelsScreen(PlaceScreen):
     @property
     def chosen(self) -> Model | None:
         """The model under the cursor."""
-        row = self.query_one(DataTable).cursor_row
-        return self.models[row][0] if 0 <= row < len(self.models) else None
+        return self.models[self.row][0] if 0 <= self.row < len(self.models) else None
 
-    def _tell(self) -> None:
-        row = self.query_one(DataTable).cursor_row
+    def about(self, row: int) -> str:
+        """Where its files are, and its scores."""
         if not 0 <= row < len(self.models):
-            self.query_one("#about", Plain).show(t("models.none"))
-            return
+            return t("models.none")
         model, scores = self.models[row]
         parts = [f"{say('labels', 'score_' + name)} {figure(name, value)}" for name, value in scores.items()]
-        self.query_one("#about", Plain).show(f"{harmless(model.name)}  {model.id}\n{harmless(model.path)}\n{'  '.join(parts)}")
+        return f"{harmless(model.name)}  {model.id}\n{harmless(model.path)}\n{'  '.join(parts)}"
 
     def action_lineage(self) -> None:
         """What it was made from."""
@@ -154,16 +117,6 @@ class ModelsScreen(PlaceScreen):
                 )
 
         self.app.push_screen(RecipeDialog(t("models.export_title", name=model.name), f"{model.name}-q4", ("export",), (forms,)), chosen)
-
-    @work(exclusive=True, group="begin")
-    async def begin(self, start: object) -> None:
-        """Start a run and open its page."""
-        from tui.screens.run import RunScreen
-
-        assert callable(start)
-        run_id = await self.app.ask(start, slowly=True)
-        if isinstance(run_id, str):
-            await self.app.push_screen(RunScreen(run_id))
 
     @work(exclusive=True, group="verify")
     async def action_verify(self) -> None:

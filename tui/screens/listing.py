@@ -1,0 +1,100 @@
+"""A place that is one table and a few words about the chosen row: filled when it is shown, and when a run may have made something new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import DataTable
+
+from appliance.services.workbench import Workbench
+from tui.follow import RunsSeen
+from tui.screens.place import PlaceScreen
+from tui.widgets.plain import Plain, cell
+
+
+class ListingScreen(PlaceScreen):
+    """What the tables of datasets and models share; a subclass says what is listed."""
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ()
+    """Their keys; ``heading`` has the words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._over: tuple[str, ...] = ()
+
+    def compose_body(self) -> ComposeResult:
+        """The table, and the chosen row in words."""
+        with Vertical(classes="body"):
+            yield DataTable(cursor_type="row", zebra_stripes=True)
+            yield Plain("", id="about", classes="quiet")
+
+    def on_mount(self) -> None:
+        """Columns first, then rows."""
+        table = self.query_one(DataTable)
+        for column in self.COLUMNS:
+            table.add_column(self.heading(column), key=column)
+        super().on_mount()
+        self.look()
+        table.focus()
+
+    def on_screen_resume(self) -> None:
+        """There may be new rows."""
+        self.look()
+
+    def show_runs(self, seen: RunsSeen) -> None:
+        """A run that ended may have made something."""
+        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
+        if over != self._over:
+            self._over = over
+            self.look()
+
+    @work(exclusive=True, group="listing")
+    async def look(self) -> None:
+        """Ask what there is and fill the table."""
+        rows = await self.listed()
+        if rows is None:
+            return
+        table = self.query_one(DataTable)
+        row = table.cursor_row
+        table.clear()
+        for key, cells in rows:
+            table.add_row(*map(cell, cells), key=key)
+        table.move_cursor(row=min(row, max(0, len(rows) - 1)))
+        self._tell()
+
+    def heading(self, column: str) -> str:
+        """A column's words."""
+        raise NotImplementedError
+
+    async def listed(self) -> list[tuple[str, Sequence[str]]] | None:
+        """(key, cells) of every row; None when the services would not tell."""
+        raise NotImplementedError
+
+    def about(self, row: int) -> str:
+        """Words about a row, counted from 0; there may be none at that number."""
+        raise NotImplementedError
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Tell about the chosen row."""
+        self._tell()
+
+    @property
+    def row(self) -> int:
+        """The number of the row under the cursor."""
+        return self.query_one(DataTable).cursor_row
+
+    def _tell(self) -> None:
+        self.query_one("#about", Plain).show(self.about(self.row))
+
+    @work(exclusive=True, group="begin")
+    async def begin(self, start: Callable[[Workbench], str]) -> None:
+        """Start a run by a function that gives its id, and open its page."""
+        from tui.screens.run import RunScreen
+
+        run_id = await self.app.ask(start, slowly=True)
+        if run_id is not None:
+            await self.app.push_screen(RunScreen(run_id))
