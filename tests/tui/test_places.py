@@ -52,7 +52,7 @@ def test_an_empty_home_says_what_to_do_first(tmp_path: Path) -> None:
 
     from appliance.domain.home import Home
 
-    play(Home(tmp_path), story)
+    play(Home(tmp_path), story, (100, 40))
 
 
 def test_languages_and_themes_change_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
