@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+# The appliance: a container, the one before it, and names that say how far an exchange has come.
+#
+#   NAME            the appliance                      NAME-next       made, not started yet
+#   NAME-previous   from before the last upgrade       NAME-leaving    an upgrade is under way: what NAME was before
+#                                                      NAME-newer      a roll-back is under way: what NAME was before
+
+there() { docker container inspect "$1" >/dev/null 2>&1; }
+ask() { docker container inspect --format "$2" "$1"; }
+version_of() { ask "$1" '{{index .Config.Labels "greenwave.version"}}'; }
+moved() { docker rename "$1" "$2"; }
+gone() { docker rm --force "$1" >/dev/null; }
+
+check_engine() {
+    local told
+    need docker
+    told=$(docker version --format '{{.Server.Version}}' 2>&1) || fail 2 engine "${told//$'\n'/ }"
+}
+
+check_driver() { # the kernel module's own word, as it is there without any program
+    [[ $VARIANT == cuda ]] || return 0
+    local proc=${GREENWAVE_DRIVER_FILE:-/proc/driver/nvidia/version} version
+    [[ -r $proc ]] || fail 4 driver "$DRIVER"
+    version=$(grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)?' "$proc" | head -n 1)
+    ((${version%%.*} >= ${DRIVER%%.*})) || fail 4 driver_old "$version" "$DRIVER"
+}
+
+load_image() {
+    local told root parts=("$staging"/image.tar.gz.*)
+    root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null || true)
+    if [[ -d $root ]]; then need_room "$root" "$IMAGE_MB"; fi
+    say loading
+    told=$(cat -- "${parts[@]}" | docker load 2>&1) || fail 1 load "${told//$'\n'/ }"
+    docker image inspect "$IMAGE" >/dev/null 2>&1 || fail 1 load "${told//$'\n'/ }"
+    rm -f -- "${parts[@]}"
+}
+
+choose_data() { # sets storage (for --mount) and user
+    local owner
+    user=$IMAGE_USER
+    if [[ -z $data ]]; then
+        docker volume create "$appliance-data" >/dev/null
+        storage="type=volume,source=$appliance-data,destination=/data"
+        return
+    fi
+    data=$(realpath -m -- "$data")
+    storage="type=bind,source=$data,destination=/data"
+    if [[ ! -e $data ]]; then
+        mkdir -p -- "$data" 2>/dev/null || fail 2 data_folder "$data"
+    fi
+    [[ -d $data ]] || fail 2 data_folder "$data"
+    owner=$(stat -c %u:%g -- "$data")
+    if [[ $owner != 0:* ]]; then
+        user=$owner # what is there belongs to somebody: the appliance runs as them
+    elif [[ -z $(ls -A -- "$data") ]]; then
+        chown "$user" -- "$data" 2>/dev/null || fail 2 data_folder "$data"
+    else
+        fail 2 data_owner "$data"
+    fi
+}
+
+hardened() { # sets options: what every container of the appliance gets, and nobody else
+    local total
+    total=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+    options=(
+        --network none --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 1024
+        --memory "${memory:-$((total > 4096 ? total - 2048 : total / 2))m}" --shm-size 1g --tmpfs "/tmp:rw,nosuid,nodev,mode=1777,size=2g"
+        --user "$user" --mount "$storage" --stop-timeout 60
+    )
+    if [[ $VARIANT == cuda ]]; then options+=(--gpus all); fi
+}
+
+create_next() {
+    local media_options=()
+    if [[ -d $media ]]; then
+        media_options=(--mount "type=bind,source=$media,destination=/media,readonly,bind-propagation=rslave")
+    else
+        say no_media "$media"
+    fi
+    docker create --name "$appliance-next" --restart unless-stopped \
+        --label "greenwave.version=$VERSION" --label "greenwave.variant=$VARIANT" --label "greenwave.storage=$storage" \
+        --label "greenwave.media=$media" --label "greenwave.memory=$memory" \
+        "${options[@]}" "${media_options[@]}" "$IMAGE" >/dev/null
+}
+
+remembered() { # choices of the first installation hold for later ones, unless they are made anew
+    local from=$1
+    storage=$(ask "$from" '{{index .Config.Labels "greenwave.storage"}}')
+    user=$(ask "$from" '{{.Config.User}}')
+    [[ -n $media_chosen ]] || media=$(ask "$from" '{{index .Config.Labels "greenwave.media"}}')
+    [[ -n $memory ]] || memory=$(ask "$from" '{{index .Config.Labels "greenwave.memory"}}')
+}
+
+is_well() { # CONTAINER: waits until it is healthy; false when it ended, or was not within two minutes
+    local state tries
+    for ((tries = 0; tries < 120; tries++)); do
+        state=$(ask "$1" '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' 2>/dev/null) || return 1
+        case $state in
+            "running healthy") return 0 ;;
+            running\ * | created\ *) sleep 1 ;;
+            *) return 1 ;;
+        esac
+    done
+    return 1
+}
+
+last_words() { docker logs --tail 15 "$1" 2>&1 | LC_ALL=C tr -d '\000-\010\013-\037\177' >&2 || true; }
+
+fitting_database() { # CONTAINER: the database that its version can open is in use again; false if there is none
+    local told code=0
+    told=$(docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp \
+        --user "$(ask "$1" '{{.Config.User}}')" --mount "$(ask "$1" '{{index .Config.Labels "greenwave.storage"}}')" \
+        "$(ask "$1" '{{.Image}}')" database restore --json 2>&1) || code=$?
+    case $code:$told in
+        0:*) say restored ;;
+        *'"database_fits"'* | *'"database_missing"'*) ;; # nothing was changed that it cannot read
+        *)
+            database_trouble=${told//$'\n'/ }
+            return 1
+            ;;
+    esac
+}
+
+repair() { # what an installation left that was killed: completed if the new one is well, else taken back
+    local mended=
+    completed=
+    if there "$appliance-next"; then
+        gone "$appliance-next"
+        mended=1
+    fi
+    if there "$appliance-leaving"; then
+        mended=1
+        if there "$appliance" && is_running "$appliance" && is_well "$appliance"; then
+            finish_upgrade
+            completed=upgrade
+        else
+            take_back_upgrade
+        fi
+    fi
+    if there "$appliance-newer"; then
+        mended=1
+        if there "$appliance" && is_running "$appliance" && is_well "$appliance"; then
+            moved "$appliance-newer" "$appliance-previous"
+            completed=rollback
+        else
+            take_back_rollback
+        fi
+    fi
+    if [[ -n $mended ]]; then say repaired; fi
+}
+
+is_running() { [[ $(ask "$1" '{{.State.Running}}') == true ]]; }
+
+finish_upgrade() {
+    if there "$appliance-previous"; then gone "$appliance-previous"; fi
+    moved "$appliance-leaving" "$appliance-previous"
+}
+
+take_back_upgrade() { # NAME is the new one, or not there yet; NAME-leaving is what worked
+    if there "$appliance"; then
+        docker stop "$appliance" >/dev/null 2>&1 || true
+        gone "$appliance"
+    fi
+    fitting_database "$appliance-leaving" || fail 1 not_back "$appliance" "$appliance-leaving"
+    moved "$appliance-leaving" "$appliance"
+    docker start "$appliance" >/dev/null || fail 1 not_back "$appliance" "$appliance"
+    say came_back "$appliance"
+}
+
+take_back_rollback() { # NAME is the older one, or not there yet; NAME-newer is what worked, and migrates its database by itself
+    if there "$appliance"; then
+        docker stop "$appliance" >/dev/null 2>&1 || true
+        moved "$appliance" "$appliance-previous"
+    fi
+    moved "$appliance-newer" "$appliance"
+    docker start "$appliance" >/dev/null || fail 1 not_back "$appliance" "$appliance"
+    say came_back "$appliance"
+}
