@@ -29,8 +29,8 @@ def add_installer(folder: Path, facts: Mapping[str, str]) -> None:
     (folder / "docs").mkdir()
     for page in sorted((HOUSE / "docs").glob("*.md")):
         shutil.copyfile(page, folder / "docs" / page.name)
-    for page, name in (("installation.md", "INSTALL.md"), ("installation.zh-CN.md", "INSTALL.zh-CN.md")):
-        text = (HOUSE / "docs" / page).read_text("utf-8")
+    for guide, name in (("installation.md", "INSTALL.md"), ("installation.zh-CN.md", "INSTALL.zh-CN.md")):
+        text = (HOUSE / "docs" / guide).read_text("utf-8")
         (folder / name).write_text(re.sub(r"\]\((?=[a-z0-9.-]+\.md)", "](docs/", text, flags=re.IGNORECASE), "utf-8")
 
 
@@ -42,7 +42,9 @@ def add_licences(folder: Path, inventory: Mapping[str, Any], known: Mapping[str,
         shutil.copyfile(HOUSE / name, own / name)
     silent = [f"- {one['name']} {one['version']}: {licence_of(one, known)}\n" for one in inventory["python"] if not one["text"]]
     silent += [f"- {one['name']} {one['version']} (Debian)\n" for one in inventory["debian"] if not one["text"]]
-    page = "# Licences\n\n`python/` and `debian/` hold what each package says itself, `common/` the long texts that Debian's files refer to.\n"
+    page = (
+        "# Licences\n\n`python/` and `debian/` hold what each package says itself, `common/` the long texts that Debian's files refer to.\n"
+    )
     if silent:
         page += "\nThese packages bring no text of their own:\n\n" + "".join(silent)
     (folder / "licenses" / "README.md").write_text(page, "utf-8")

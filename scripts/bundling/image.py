@@ -45,7 +45,16 @@ def unpack_inventory(name: str, folder: Path) -> dict[str, Any]:
     """Ask the image's own Python what is installed; licence texts go below ``folder``. Gives the inventory."""
     say(f"asking {name} what is in it")
     program = Path(inventory.__file__).read_bytes()
-    command = ["docker", "run", "--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--interactive",
+        "--network=none",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+    ]
     with subprocess.Popen([*command, "--entrypoint=python3", name, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asked:
         assert asked.stdin is not None and asked.stdout is not None
         asked.stdin.write(program)

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 LICENCE_FILE = re.compile(r"(licen[cs]e|copying|copyright|notice|authors|third.?party)", re.IGNORECASE)
 NOT_A_TEXT = re.compile(r"\.(py|pyc|pyi|so|json|h|hpp|c|js)$")
@@ -50,20 +51,29 @@ def main() -> int:
 def debian_packages(texts: Texts) -> Iterator[dict[str, Any]]:
     """What dpkg has installed. The copyright file of a package names its licences where it follows Debian's machine-readable form."""
     shape = "${db:Status-Abbrev}|" + "|".join(f"${{{field}}}" for field in FIELDS) + "\n"
-    for line in subprocess.run(["dpkg-query", "--show", "--showformat", shape], check=True, capture_output=True, text=True).stdout.splitlines():
+    for line in subprocess.run(
+        ["dpkg-query", "--show", "--showformat", shape], check=True, capture_output=True, text=True
+    ).stdout.splitlines():
         status, name, version, architecture, homepage = line.split("|", 4)
         if status.startswith("ii"):
             text = _read(DOCUMENTS / name / "copyright")
             if text:
                 texts[f"licenses/debian/{name}/copyright"] = text
             declared = sorted(set(re.findall(r"^License: *(\S.*?)\s*$", text.decode("utf-8", "replace"), re.MULTILINE)))
-            yield {"name": name, "version": version, "architecture": architecture, "homepage": homepage, "licences": declared, "text": bool(text)}
+            yield {
+                "name": name,
+                "version": version,
+                "architecture": architecture,
+                "homepage": homepage,
+                "licences": declared,
+                "text": bool(text),
+            }
 
 
 def python_packages(texts: Texts) -> Iterator[dict[str, Any]]:
     """What pip has installed, each with its licence texts."""
     for found in metadata.distributions():
-        about = found.metadata
+        about = cast("Message", found.metadata)  # which it is, and says in no other way
         name = re.sub(r"[-_.]+", "-", about["Name"]).lower()
         kept = dict(licence_texts(found, f"licenses/python/{name}-{_plain(found.version)}"))
         texts.update(kept)

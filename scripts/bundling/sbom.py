@@ -67,7 +67,7 @@ def notices(text: str) -> dict[str, str]:
 def _python(one: Mapping[str, Any], known: Mapping[str, str], hashes: Mapping[str, str]) -> dict[str, Any]:
     purl = _python_purl(one["name"], one["version"])
     component = {"type": "library", "bom-ref": purl, "name": one["name"], "version": one["version"], "purl": purl}
-    component["licenses"] = _licences(licence_of(one, known))
+    component["licenses"] = _licences(licence_of(one, known), are_words=not (one["expression"] or one["name"] in known))
     if digest := hashes.get(f"{one['name']}=={one['version']}"):
         component["hashes"] = [{"alg": "SHA-256", "content": digest}]
     return component | _website(one["homepage"])
@@ -101,7 +101,9 @@ def _llama_cpp(versions: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _dependencies(appliance: str, components: list[dict[str, Any]], python: list[Any], llama_cpp: Mapping[str, str]) -> list[dict[str, Any]]:
+def _dependencies(
+    appliance: str, components: list[dict[str, Any]], python: list[Any], llama_cpp: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """What needs what: the image all of its components, and Python packages each other as far as they say."""
     names = {one["name"]: _python_purl(one["name"], one["version"]) for one in python}
     needs: dict[str, list[str]] = {appliance: sorted(component["bom-ref"] for component in components)}
@@ -122,10 +124,11 @@ def _python_purl(name: str, version: str) -> str:
     return f"pkg:pypi/{quote(name, safe='')}@{quote(version, safe=':')}"
 
 
-def _licences(said: str) -> list[dict[str, Any]]:
+def _licences(said: str, *, are_words: bool = False) -> list[dict[str, Any]]:
+    """As an SPDX expression, or by name where it is none; a package's own words are never taken for one."""
     if not said:
         return []
-    if _EXPRESSION.match(said):
+    if not are_words and _EXPRESSION.match(said):
         return [{"expression": said, "acknowledgement": "declared"}]
     return [{"license": {"name": said, "acknowledgement": "declared"}}]
 

@@ -16,7 +16,7 @@ import pytest
 
 from scripts.bundling.folder import INSTALLER, seal, signers_line
 
-BundleMaker = Callable[[str], Path]
+BundleMaker = Callable[..., Path]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def machine(tmp_path: Path, key: Key) -> Machine:
     for name in ("bin", "tmp"):
         (folder / name).mkdir(parents=True)
     program = folder / "bin" / "docker"
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} -S -E {Path(__file__).with_name('fake_docker.py')} \"$@\"\n", "utf-8")
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E {Path(__file__).with_name("fake_docker.py")} "$@"\n', "utf-8")
     program.chmod(0o755)
     empty = {"images": [], "volumes": [], "containers": {}, "bad": [], "schema": 0}
     (folder / "state.json").write_text(json.dumps(empty), "utf-8")

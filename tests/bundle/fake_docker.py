@@ -1,8 +1,8 @@
 """Stands in for ``docker`` where only the order of the installer's actions counts: containers, images and a database as a JSON file.
 
-Each version has a schema of its number: starting it migrates the database forward, and it does not start on a newer one. The variable
-``FAKE_DOCKER_KILL`` = ``N`` kills the installer, and everything it has started, at the ``N``-th call that changes something: before the change,
-or after it with ``N+``.
+Each version has a schema of its number: starting it migrates the database forward, and it does not start on a newer one. With
+``FAKE_DOCKER_KILL=N`` the installer is killed, and everything it has started, at the ``N``-th call that changes something: before the
+change, or after it with ``N+``.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
-# Nothing else is imported: it starts a thousand times.
+# Little is imported: it starts a thousand times.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     State = dict[str, Any]
 
-FOLDER = os.environ["FAKE_DOCKER"]
-STATE, CALLS = f"{FOLDER}/state.json", f"{FOLDER}/calls"
+FOLDER = Path(os.environ["FAKE_DOCKER"])
+STATE, CALLS = FOLDER / "state.json", FOLDER / "calls"
 CHANGING = {"load", "create", "rename", "rm", "start", "stop", "run", "volume"}
 
 
 def main(words: list[str]) -> int:
     """Do one command; its exit status."""
-    with open(STATE, encoding="utf-8") as file:
+    with STATE.open(encoding="utf-8") as file:
         state = json.load(file)
     verb = words[0]
     position = 0
     if verb in CHANGING:
-        with open(CALLS, "a+", encoding="utf-8") as calls:
+        with CALLS.open("a+", encoding="utf-8") as calls:
             calls.write(" ".join(words[:1] + words[-2:]) + "\n")
             calls.seek(0)
             position = len(calls.readlines())
@@ -39,7 +40,7 @@ def main(words: list[str]) -> int:
     if kill == str(position):
         os.killpg(0, signal.SIGKILL)
     status = getattr(sys.modules[__name__], f"do_{verb}")(state, words[1:])
-    with open(STATE, "w", encoding="utf-8") as file:
+    with STATE.open("w", encoding="utf-8") as file:
         json.dump(state, file, indent=1)
     if kill == f"{position}+":
         os.killpg(0, signal.SIGKILL)
@@ -94,7 +95,13 @@ def do_create(state: State, words: list[str]) -> int:
     if name in state["containers"] or words[-1] not in state["images"]:
         return 125
     labels = dict(label.split("=", 1) for label in value(words, "--label"))
-    state["containers"][name] = {"status": "created", "image": words[-1], "labels": labels, "user": value(words, "--user")[0], "words": words}
+    state["containers"][name] = {
+        "status": "created",
+        "image": words[-1],
+        "labels": labels,
+        "user": value(words, "--user")[0],
+        "words": words,
+    }
     return 0
 
 

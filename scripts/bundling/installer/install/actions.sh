@@ -21,20 +21,22 @@ install() {
         hardened
         create_next
         moved "$appliance-next" "$appliance"
+        fresh=1
     fi
-    say starting
-    docker start "$appliance" >/dev/null || refuse_start
-    is_well "$appliance" || refuse_start
-    say running "$VERSION" "$appliance"
-    say use "$appliance"
+    start_appliance
 }
 
-refuse_start() { # a first installation that does not work leaves nothing but the data
-    say_first start
-    last_words "$appliance"
-    gone "$appliance"
-    say_hint start
-    exit 1
+start_appliance() { # what does not start is told; if it was made just now, nothing but the data is left of it
+    say starting
+    if ! docker start "$appliance" >/dev/null || ! is_well "$appliance"; then
+        say_first start
+        last_words "$appliance"
+        if [[ -n $fresh ]]; then gone "$appliance"; fi
+        say_hint start
+        exit 1
+    fi
+    say running "$VERSION" "$appliance"
+    say use "$appliance"
 }
 
 upgrade() {
@@ -44,11 +46,10 @@ upgrade() {
     check_driver
     repair
     there "$appliance" || fail 2 none "$appliance"
-    if [[ $completed == upgrade && $(version_of "$appliance") == "$VERSION" ]]; then
-        say running "$VERSION" "$appliance"
+    if [[ $(version_of "$appliance") == "$VERSION" ]]; then
+        start_appliance # done already, perhaps by a repair
         return
     fi
-    [[ $(version_of "$appliance") != "$VERSION" ]] || fail 2 same "$appliance" "$VERSION"
     load_image
     remembered "$appliance"
     hardened
@@ -89,7 +90,7 @@ rollback() {
     moved "$appliance-previous" "$appliance"
     say starting
     if docker start "$appliance" >/dev/null && is_well "$appliance"; then
-        moved "$appliance-newer" "$appliance-previous"
+        finish_rollback
         say running "$(version_of "$appliance")" "$appliance"
     else
         say_first start

@@ -140,7 +140,7 @@ repair() { # what an installation left that was killed: completed if the new one
     if there "$appliance-newer"; then
         mended=1
         if there "$appliance" && is_running "$appliance" && is_well "$appliance"; then
-            moved "$appliance-newer" "$appliance-previous"
+            finish_rollback
             completed=rollback
         else
             take_back_rollback
@@ -154,6 +154,13 @@ is_running() { [[ $(ask "$1" '{{.State.Running}}') == true ]]; }
 finish_upgrade() {
     if there "$appliance-previous"; then gone "$appliance-previous"; fi
     moved "$appliance-leaving" "$appliance-previous"
+}
+
+finish_rollback() { # the newer version comes back by --upgrade with its bundle
+    local image
+    image=$(ask "$appliance-newer" '{{.Image}}')
+    gone "$appliance-newer"
+    docker image rm "$image" >/dev/null 2>&1 || true # another appliance may run on it
 }
 
 take_back_upgrade() { # NAME is the new one, or not there yet; NAME-leaving is what worked
