@@ -28,11 +28,11 @@ def test_an_installation_loads_then_starts(make_bundle: BundleMaker, machine: Ma
     assert status == 0, said
     assert verbs(machine) == ["load", "volume", "create", "rename", "start"]
     assert machine.containers == RUNNING_1
-    assert machine.state["volumes"] == ["greenwave-data"]
+    assert machine.state["volumes"] == ["greenwave"]
     words = " ".join(machine.state["containers"]["greenwave"]["words"])
-    hardening = ("--network none", "--read-only", "--cap-drop ALL", "--security-opt no-new-privileges", "--pids-limit", "--memory")
+    hardening = ("--network none", "--read-only", "--cap-drop ALL", "--security-opt no-new-privileges", "--pids-limit", "--memory-swap")
     assert all(option in words for option in hardening)
-    assert "--user 10001:10001" in words and "source=greenwave-data,destination=/data" in words
+    assert "--user 10001:10001" in words and "source=greenwave,destination=/data" in words
     assert "docker exec -it greenwave greenwave" in said
     assert list((machine.folder / "tmp").iterdir()) == []
 
@@ -79,22 +79,24 @@ def test_an_upgrade_that_does_not_start_is_taken_back(make_bundle: BundleMaker, 
     assert "cannot ]0;owned start" in said and "\x1b" not in said
 
 
+@pytest.mark.slow
 def test_a_first_installation_that_does_not_start_leaves_the_data(make_bundle: BundleMaker, machine: Machine) -> None:
     """The container goes, the volume stays."""
     machine.set(bad=["greenwave:0.1.0-cpu"])
     assert machine.install(make_bundle("0.1.0"))[0] == 1
     assert machine.containers == {}
-    assert machine.state["volumes"] == ["greenwave-data"]
+    assert machine.state["volumes"] == ["greenwave"]
 
 
+@pytest.mark.slow
 def test_removing_leaves_the_data(make_bundle: BundleMaker, machine: Machine) -> None:
     """Containers and images go, the volume stays and is named; there is nothing to remove twice."""
     bundle, new = make_bundle("0.1.0"), make_bundle("0.2.0")
     assert machine.install(bundle)[0] == 0
     assert machine.install(new, "--upgrade")[0] == 0
     status, said = machine.install(bundle, "--uninstall", signed=False)
-    assert (status, "greenwave-data" in said) == (0, True), said
-    assert (machine.containers, machine.state["images"], machine.state["volumes"]) == ({}, [], ["greenwave-data"])
+    assert (status, "greenwave" in said) == (0, True), said
+    assert (machine.containers, machine.state["images"], machine.state["volumes"]) == ({}, [], ["greenwave"])
     assert machine.install(bundle, "--uninstall", signed=False)[0] == 2
 
 
@@ -118,7 +120,7 @@ def killed_and_repeated(make_bundle: BundleMaker, machine: Machine, action: str,
     assert machine.install(bundle, *words, kill=moment)[0] == -signal.SIGKILL
     running = [name for name, (status, _) in machine.containers.items() if status == "running"]
     assert len(running) <= 1, machine.containers
-    assert machine.state["volumes"] in ([], ["greenwave-data"])
+    assert machine.state["volumes"] in ([], ["greenwave"])
     status, said = machine.install(bundle, *words)
     # A roll-back that was complete leaves nothing to go back to, and says so.
     expected = 2 if (action, moment) == ("rollback", f"{STEPS['rollback']}+") else 0
@@ -197,6 +199,7 @@ def test_a_bundle_for_gpus_asks_for_the_driver(
     assert machine.calls == [] if status else "--gpus all" in " ".join(machine.state["containers"]["greenwave"]["words"])
 
 
+@pytest.mark.slow
 def test_a_folder_for_the_data(make_bundle: BundleMaker, machine: Machine, tmp_path: Path) -> None:
     """An empty folder is given to the appliance's user; one of somebody's makes the appliance run as them; root's with files is refused."""
     bundle = make_bundle("0.1.0")

@@ -9,13 +9,13 @@
 #
 #   --signers FILE       who may sign a bundle; this file must have come another way than the bundle
 #   --fingerprint TEXT   instead of --signers: the fingerprint of the signing key (SHA256:...), read from paper or over the telephone
-#   --data FOLDER        where everything is kept, instead of the volume greenwave-data
+#   --data FOLDER        where everything is kept, instead of the volume greenwave
 #   --media FOLDER       where media are mounted (read-only inside), instead of /media
-#   --memory SIZE        most memory the appliance may use (24g), instead of all but 2 GB
-#   --name NAME          name of the appliance, instead of greenwave
+#   --memory SIZE        most memory the appliance may use (24g), instead of all but 4 GB
+#   --name NAME          name of the appliance and its volume, instead of greenwave
 #   --lang zh|en         language, instead of the locale's
 #
-# Needs bash, coreutils, find, flock and ssh-keygen (OpenSSH 8.2 or newer), and for everything but --check a Docker engine. No network.
+# Needs bash, coreutils, awk, grep, find, flock and ssh-keygen (OpenSSH 8.2 or newer), for everything but --check a Docker engine, and no network.
 # Exit codes: 0 done, 1 failed, 2 wrong use or something missing, 3 bundle refused, 4 no room or no GPU driver, 5 busy, 130 interrupted.
 set -euo pipefail
 umask 077
@@ -74,6 +74,8 @@ main() {
     local locale=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}
     if [[ $locale == zh* ]]; then language=zh; fi
     read_arguments "$@"
+    inside=$language
+    zone=$(time_zone)
     need sha256sum ssh-keygen find flock realpath stat df awk grep
     exec 9<"$here/install.sh"
     flock -n 9 || fail 5 busy

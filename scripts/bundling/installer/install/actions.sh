@@ -51,7 +51,7 @@ upgrade() {
         return
     fi
     load_image
-    remembered "$appliance"
+    remember
     hardened
     create_next
     say stopping

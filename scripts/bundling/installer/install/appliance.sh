@@ -39,8 +39,8 @@ choose_data() { # sets storage (for --mount) and user
     local owner
     user=$IMAGE_USER
     if [[ -z $data ]]; then
-        docker volume create "$appliance-data" >/dev/null
-        storage="type=volume,source=$appliance-data,destination=/data"
+        docker volume create "$appliance" >/dev/null
+        storage="type=volume,source=$appliance,destination=/data"
         return
     fi
     data=$(realpath -m -- "$data")
@@ -59,36 +59,49 @@ choose_data() { # sets storage (for --mount) and user
     fi
 }
 
-hardened() { # sets options: what every container of the appliance gets, and nobody else
+most_memory() { # the machine's, less four gigabytes for everything else
     local total
     total=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
-    options=(
-        --network none --read-only --cap-drop ALL --security-opt no-new-privileges --pids-limit 1024
-        --memory "${memory:-$((total > 4096 ? total - 2048 : total / 2))m}" --shm-size 1g --tmpfs "/tmp:rw,nosuid,nodev,mode=1777,size=2g"
-        --user "$user" --mount "$storage" --stop-timeout 60
-    )
-    if [[ $VARIANT == cuda ]]; then options+=(--gpus all); fi
+    echo "$((total > 8192 ? total - 4096 : total / 2))m"
 }
 
-create_next() {
-    local media_options=()
+time_zone() { # the machine's offset in POSIX form, whose sign is the other way round
+    local offset
+    offset=$(date +%z)
+    echo "<$offset>$(tr +- -+ <<<"${offset:0:1}")${offset:1:2}:${offset:3:2}"
+}
+
+hardened() { # sets options: what docs/container.md explains, and what was chosen
+    local most=${memory:-$(most_memory)}
+    options=(
+        --read-only --cap-drop ALL --security-opt no-new-privileges --network none --pids-limit 2048
+        --memory "$most" --memory-swap "$most" --tmpfs /tmp --tmpfs /run --stop-timeout 60
+        --env "GREENWAVE_LANG=$inside" --env "TZ=$zone" --user "$user" --mount "$storage"
+    )
+    if [[ $VARIANT == cuda ]]; then options+=(--gpus all --shm-size 1g); fi
     if [[ -d $media ]]; then
-        media_options=(--mount "type=bind,source=$media,destination=/media,readonly,bind-propagation=rslave")
+        options+=(--mount "type=bind,source=$media,destination=/media,readonly,bind-propagation=rslave")
     else
         say no_media "$media"
     fi
-    docker create --name "$appliance-next" --restart unless-stopped \
-        --label "greenwave.version=$VERSION" --label "greenwave.variant=$VARIANT" --label "greenwave.storage=$storage" \
-        --label "greenwave.media=$media" --label "greenwave.memory=$memory" \
-        "${options[@]}" "${media_options[@]}" "$IMAGE" >/dev/null
 }
 
-remembered() { # choices of the first installation hold for later ones, unless they are made anew
-    local from=$1
-    storage=$(ask "$from" '{{index .Config.Labels "greenwave.storage"}}')
-    user=$(ask "$from" '{{.Config.User}}')
-    [[ -n $media_chosen ]] || media=$(ask "$from" '{{index .Config.Labels "greenwave.media"}}')
-    [[ -n $memory ]] || memory=$(ask "$from" '{{index .Config.Labels "greenwave.memory"}}')
+create_next() { # the labels remember what was chosen, for the next version
+    docker create --name "$appliance-next" --restart unless-stopped \
+        --label "greenwave.version=$VERSION" --label "greenwave.variant=$VARIANT" --label "greenwave.storage=$storage" \
+        --label "greenwave.media=$media" --label "greenwave.memory=$memory" --label "greenwave.inside=$inside" --label "greenwave.zone=$zone" \
+        "${options[@]}" "$IMAGE" >/dev/null
+}
+
+chosen_before() { ask "$appliance" "{{index .Config.Labels \"greenwave.$1\"}}"; }
+
+remember() { # choices of the first installation hold for later ones, unless they are made anew
+    storage=$(chosen_before storage)
+    user=$(ask "$appliance" '{{.Config.User}}')
+    inside=$(chosen_before inside)
+    zone=$(chosen_before zone)
+    [[ -n $media_chosen ]] || media=$(chosen_before media)
+    [[ -n $memory ]] || memory=$(chosen_before memory)
 }
 
 is_well() { # CONTAINER: waits until it is healthy; false when it ended, or was not within two minutes
@@ -108,7 +121,7 @@ last_words() { docker logs --tail 15 "$1" 2>&1 | LC_ALL=C tr -d '\000-\010\013-\
 
 fitting_database() { # CONTAINER: the database that its version can open is in use again; false if there is none
     local told code=0
-    told=$(docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp \
+    told=$(docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run \
         --user "$(ask "$1" '{{.Config.User}}')" --mount "$(ask "$1" '{{index .Config.Labels "greenwave.storage"}}')" \
         "$(ask "$1" '{{.Image}}')" database restore --json 2>&1) || code=$?
     case $code:$told in
