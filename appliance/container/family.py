@@ -22,6 +22,8 @@ class Relative(NamedTuple):
     """In clock ticks since the machine started: with the number it names a process for good."""
     is_child: bool
     """Whether its parent is this process; else it came in from outside, by ``docker exec``."""
+    is_stopped: bool
+    """Whether it was stopped, as by Ctrl-Z, and hears nothing until it is told to go on."""
 
 
 def adopt_orphans() -> None:
@@ -37,7 +39,7 @@ def relatives(proc: Path = Path("/proc")) -> list[Relative]:
         is_child = parent == ours
         came_in = ours == 1 and parent == 0 and pid != 1
         if state != "Z" and (is_child or came_in):
-            found.append(Relative(pid, started, is_child))
+            found.append(Relative(pid, started, is_child, state == "T"))
     return found
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from appliance.container.beating import beat
-from appliance.container.family import Relative, adopt_orphans, relatives, runs_conducted, tell
+from appliance.container.family import adopt_orphans, relatives, runs_conducted, tell
 from appliance.domain.home import Home
 from appliance.services.resuming import resumes_at_start
 
@@ -58,7 +59,6 @@ class Supervisor:
         self._start(command)
         while self._front_end and not self._told_to_stop:
             self._listen()
-        self._take_terminal(os.getpgrp())
         if not self._told_to_stop and (family := [one for one in relatives() if one.is_child]):
             self._say("work_goes_on", runs=", ".join(runs_conducted(family)) or "-")
             while not self._told_to_stop and any(one.is_child for one in relatives()):
@@ -113,11 +113,12 @@ class Supervisor:
                 os.kill(pid, signal.SIGCONT)
             elif pid == self._front_end:
                 self._front_end = 0
+                self._take_terminal(os.getpgrp())
                 self._status = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
     def _stop(self) -> int:
         """Ask everybody to leave, wait until they have; 0 unless somebody had to be killed."""
-        begun, asked = time.monotonic(), set[Relative]()
+        begun, asked = time.monotonic(), set[tuple[int, int]]()
         self._say("stopping")
         while True:
             self._reap()
@@ -126,9 +127,10 @@ class Supervisor:
             if not left:
                 return 0
             for one in family:
-                if one not in asked:  # also those who were only just orphaned
-                    asked.add(one)
+                if (one.pid, one.started) not in asked:  # also those who were only just orphaned
+                    asked.add((one.pid, one.started))
                     tell(one, signal.SIGTERM)
+                if one.is_stopped:
                     tell(one, signal.SIGCONT)
             if waited > self._grace:
                 self._say("stopped_by_force", count=len(left))
@@ -158,7 +160,7 @@ def main(arguments: list[str]) -> int:
     supervisor = Supervisor(beat=beat, say=_narrate)
     if not keeps:
         return supervisor.work([*greenwave, *arguments])
-    _narrate("keeping" if keeping else "keeping_unnoted")
+    _narrate("keeping" if keeping else "keeping_unnoted", container=socket.gethostname())
     return supervisor.keep([*greenwave, "runs", "resume", "--interrupted"] if resumes_at_start() else ())
 
 
