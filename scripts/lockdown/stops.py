@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from appliance import demo
+from appliance.domain.run import ENDED_STATES
 from scripts.lockdown.box import PATIENCE, Box, owned
 
 ROWS = 20_000
 """Of the file that is imported and cleaned: enough to be stopped in the middle."""
-TRAINING = ("--base", "base", "--dataset", "rows", "--name", "result", "--detach", "--set", "training.save_steps=4")
-TRAINING += tuple(
-    word
-    for name, value in {
-        "max_steps": 48, "epochs": 16, "max_length": 96, "batch_size": 4, "micro_batch_size": 4, "rank": 32, "eval_steps": 16,
-    }.items()
-    for word in ("--set", f"training.{name}={value}")
-)  # fmt: skip
+_SIZES = {
+    "max_steps": 48, "epochs": 16, "max_length": 96, "batch_size": 4, "micro_batch_size": 4, "rank": 32, "eval_steps": 16, "save_steps": 4,
+}  # fmt: skip
+TRAINING = (
+    *("--base", "base", "--dataset", "rows", "--name", "result", "--detach"),
+    *(word for name, value in _SIZES.items() for word in ("--set", f"training.{name}={value}")),
+)
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,12 @@ class Stops:
     def _wait(self, box: Box) -> str:
         """How the newest run ended."""
         deadline = time.monotonic() + PATIENCE
-        while (state := self._state(json.loads(box.greenwave("runs", "list", "--limit", "1", "--json")))) not in (
-            "done",
-            "failed",
-            "cancelled",
-        ):
-            if time.monotonic() > deadline:
-                raise TimeoutError(box.logs())
+        while time.monotonic() < deadline:
+            state = self._state(json.loads(box.greenwave("runs", "list", "--limit", "1", "--json")))
+            if state in ENDED_STATES:
+                return state
             time.sleep(0.5)
-        return state
+        raise TimeoutError(box.logs())
 
     def _result(self, box: Box, phase: Phase) -> str:
         """Hash of what was made, names and times left out."""
@@ -166,9 +163,7 @@ class Stops:
     def _copy(self) -> Path:
         home = self._folder / "attacked"
         shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(
-            self._folder / "prepared", home, symlinks=True, ignore=lambda _, names: [name for name in names if name.endswith(".sock")]
-        )
+        shutil.copytree(self._folder / "prepared", home)
         return owned(home)
 
     def _box(self, home: Path) -> Box:
