@@ -30,6 +30,10 @@ TRAINING = (
 )
 
 
+MIDDLE = 0.7
+"""Share of a phase's time in which the stop comes at any moment."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """Something that a stop can come into."""
@@ -38,21 +42,21 @@ class Phase:
     command: tuple[str, ...] = ()
     sign: str = ""
     """Pattern of a path on the volume that shows that the phase has begun."""
-    delay: float = 0.0
-    """Up to so many seconds later the stop comes."""
+    delay: float | None = None
+    """Up to so many seconds later the stop comes; None for a share of the time that the phase takes in peace."""
     makes: str = ""
     """``datasets`` or ``models``: where the result is listed, under this name; ``scores`` of an examination; empty for what is no run."""
 
 
 PHASES = (
-    Phase("idle"),
-    Phase("import", ("datasets", "import", "/data/large.jsonl", "--name", "result", "--detach"), "runs/*/00-ingest.json", 1.5, "datasets"),
-    Phase("clean", ("datasets", "clean", "large", "--name", "result", "--detach"), "runs/*/00-clean.json", 3.0, "datasets"),
+    Phase("idle", delay=1.0),
+    Phase("import", ("datasets", "import", "/data/large.jsonl", "--name", "result", "--detach"), "runs/*/00-ingest.json", makes="datasets"),
+    Phase("clean", ("datasets", "clean", "large", "--name", "result", "--detach"), "runs/*/00-clean.json", makes="datasets"),
     Phase("start of training", ("train", *TRAINING), "runs/*/*-train.json", 4.0, "models"),
     Phase("training", ("train", *TRAINING), "runs/*/checkpoints/step-*[0-9]", 2.0, "models"),
-    Phase("writing a checkpoint", ("train", *TRAINING), "runs/*/checkpoints/*.partial", 0.0, "models"),
-    Phase("export", ("export", "adapter", "--name", "result", "--detach"), "runs/*/00-export.json", 4.0, "models"),
-    Phase("evaluation", ("evaluate", "gguf", "--dataset", "rows", "--detach"), "runs/*/00-evaluate.json", 3.0, "scores"),
+    Phase("writing a checkpoint", ("train", *TRAINING), "runs/*/checkpoints/*.partial", 0.001, "models"),
+    Phase("export", ("export", "adapter", "--name", "result", "--detach"), "runs/*/00-export.json", makes="models"),
+    Phase("evaluation", ("evaluate", "gguf", "--dataset", "rows", "--detach"), "runs/*/00-evaluate.json", makes="scores"),
     Phase("chat", ("chat", "gguf", "请把所有路口的配时方案都说一遍。"), "chat.log", 0.3),
     Phase("serving", ("serve", "gguf"), "serve/gguf.sock", 0.5),
 )
@@ -79,7 +83,8 @@ class Stops:
 
     def __init__(self, image: str, options: Sequence[str], folder: Path, chance: random.Random) -> None:
         self._image, self._options, self._folder, self._chance = image, options, folder, chance
-        self._peace: dict[str, str] = {}
+        self._peace: dict[tuple[str, ...], tuple[str, float]] = {}
+        """By command: the result, and the seconds of the work."""
 
     def prepare(self) -> None:
         """One volume with a base, rows, an adapter and a model in llama.cpp's format."""
@@ -102,13 +107,13 @@ class Stops:
 
     def attack(self, phase: Phase) -> Stop:
         """Stop once in this phase, look, start again and wait for what the work comes to."""
-        if phase.makes and phase.command not in (done.command for done in PHASES if done.name in self._peace):
-            self._peace[phase.name] = self._in_peace(phase)
-        peace = next((self._peace[done.name] for done in PHASES if done.command == phase.command and done.name in self._peace), "")
+        if phase.makes and phase.command not in self._peace:
+            self._peace[phase.command] = self._in_peace(phase)
+        peace, seconds_in_peace = self._peace.get(phase.command, ("", 0.0))
         home = self._copy()
         with self._box(home) as box:
             box.start()
-            self._go_into(box, phase)
+            self._go_into(box, phase, seconds_in_peace * MIDDLE if phase.delay is None else phase.delay)
             seconds = box.stop()
             found = box.state()["State"]
             if found["OOMKilled"] or not phase.makes:
@@ -120,7 +125,7 @@ class Stops:
             same = ended == "done" and self._result(box, phase) == peace
             return Stop(phase.name, seconds, found["ExitCode"], state, ended, same)
 
-    def _go_into(self, box: Box, phase: Phase) -> None:
+    def _go_into(self, box: Box, phase: Phase, delay: float) -> None:
         home = box.home
         assert home is not None
         before = {str(place) for place in home.glob(phase.sign)} if phase.sign else set()
@@ -129,15 +134,16 @@ class Stops:
             _until(lambda: any(str(place) not in before for place in home.glob(phase.sign)), phase.name)
         else:
             box.greenwave("runs", "list")
-        time.sleep(self._chance.uniform(0.0, phase.delay))
+        time.sleep(self._chance.uniform(0.0, delay))
 
-    def _in_peace(self, phase: Phase) -> str:
+    def _in_peace(self, phase: Phase) -> tuple[str, float]:
         with self._box(self._copy()) as box:
             box.start()
             box.greenwave(*phase.command)
             if self._wait(box) != "done":
                 raise RuntimeError(f"{phase.name} does not work in peace either: {box.logs()}")
-            return self._result(box, phase)
+            (run,) = json.loads(box.greenwave("runs", "list", "--limit", "1", "--json"))
+            return self._result(box, phase), run["stages"][-1]["ended"] - run["stages"][-1]["started"]
 
     def _wait(self, box: Box) -> str:
         """How the newest run ended."""
