@@ -142,6 +142,20 @@ class RunService:
             start_conductor(self._home, run.id, lock)
         return self.get(run.id)
 
+    def resume_interrupted(self) -> tuple[tuple[Run, ...], tuple[tuple[Run, ApplianceError], ...]]:
+        """Go on with every interrupted run, the oldest first: those that go on now, and those that cannot, with the reason.
+
+        One that somebody else resumes at the same time is neither.
+        """
+        resumed, refused = [], []
+        for run in list(self._store.runs.in_states("interrupted")):
+            try:
+                resumed.append(self.resume(run.id))
+            except ApplianceError as error:
+                if error.code not in ("run_is_alive", "run_is_done"):
+                    refused.append((run, error))
+        return tuple(resumed), tuple(refused)
+
     def heavy_stage_is_running(self) -> bool:
         """Whether some run's training, examination or export is using the machine right now."""
         return is_held(self._home.heavy_lock)
