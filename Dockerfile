@@ -27,7 +27,10 @@ RUN python3 -m venv --without-pip /opt/greenwave \
 # ── Greenwave itself, in a folder of its own, so that a change of it does not touch the layer of the libraries ────────────────────
 FROM libraries AS application
 COPY greenwave/ /wheels/greenwave/
-RUN /build/install-wheels /wheels/greenwave --prefix=/application && /build/compile-code /application /opt/greenwave
+# The checksums of all wheels stay in the image, for its bill of materials.
+RUN /build/install-wheels /wheels/greenwave --prefix=/application && /build/compile-code /application /opt/greenwave \
+    && install -D -m 0644 /wheels/requirements.txt /application/share/wheels/libraries.txt \
+    && install -D -m 0644 /wheels/greenwave/requirements.txt /application/share/wheels/greenwave.txt
 
 # ── what is run: one layer each for system, libraries and application ─────────────────────────────────────────────────────────────
 FROM scratch

@@ -25,7 +25,8 @@ def add_installer(folder: Path, facts: Mapping[str, str]) -> None:
     """The installer, its settings, the guides and the documentation."""
     shutil.copytree(INSTALLER, folder, dirs_exist_ok=True)
     (folder / "bundle.conf").write_text("".join(f"{key}={value}\n" for key, value in facts.items()), "utf-8")
-    shutil.copyfile(HOUSE / "compose.yaml", folder / "compose.yaml")
+    for name in ("compose.yaml", "compose.gpu.yaml"):
+        shutil.copyfile(HOUSE / name, folder / name)
     (folder / "docs").mkdir()
     for page in sorted((HOUSE / "docs").glob("*.md")):
         shutil.copyfile(page, folder / "docs" / page.name)

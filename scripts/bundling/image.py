@@ -17,7 +17,6 @@ PART_BYTES = 2000 << 20
 """A FAT32 medium takes no file of 4 GiB."""
 ARCHIVE = "image.tar.gz"
 _CHUNK = 4 << 20
-_LEVEL = "-6"
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,16 @@ def _unpacked(stream: IO[bytes], folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def save(name: str, folder: Path) -> list[str]:
-    """Write the image as ``image.tar.gz.00``, ``.01`` …, which ``cat image.tar.gz.* | docker load`` reads; gives the names."""
+def save(name: str, folder: Path, *, fast: bool = False) -> list[str]:
+    """Write the image as ``image.tar.gz.00``, ``.01`` …, which ``cat image.tar.gz.* | docker load`` reads; gives the names.
+
+    ``fast`` compresses less.
+    """
     say(f"saving and compressing {name} (a minute per gigabyte)")
     with (
         subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saving,
         # Without name and time, so that the same image gives the same file.
-        subprocess.Popen(["gzip", "--no-name", _LEVEL], stdin=saving.stdout, stdout=subprocess.PIPE) as packing,
+        subprocess.Popen(["gzip", "--no-name", "-1" if fast else "-6"], stdin=saving.stdout, stdout=subprocess.PIPE) as packing,
     ):
         assert saving.stdout is not None and packing.stdout is not None
         saving.stdout.close()  # gzip's alone, so that docker notices when gzip ends

@@ -1,7 +1,8 @@
 """Runs inside the image, fed to its Python on standard input: what is installed there, and every licence text, as a tar on standard output.
 
 The tar holds ``inventory.json`` and ``licenses/…``. Only the standard library is used, and nothing but metadata is read: Debian's package
-status and copyright files, the ``dist-info`` of Python packages, and what the llama.cpp inside its wheel says that it is.
+status and copyright files, the ``dist-info`` of Python packages, the checksums of their wheels, and what the llama.cpp inside its wheel
+says that it is.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def main() -> int:
         "debian": sorted(debian_packages(texts), key=lambda one: str(one["name"])),
         "python": sorted(python_packages(texts), key=lambda one: str(one["name"])),
         "llama_cpp": llama_cpp(),
+        "wheels": dict(wheels(Path(sys.prefix) / "share" / "wheels")),
     }
     for path in sorted(Path("/usr/share/common-licenses").glob("*")):  # the long texts that copyright files refer to
         texts[f"licenses/common/{path.name}"] = _read(path)
@@ -98,6 +100,12 @@ def licence_texts(found: metadata.Distribution, folder: str) -> Iterator[tuple[s
             if not NOT_A_TEXT.search(path.name.lower()) and not there.is_symlink() and (text := _read(there)):
                 parts = [_plain(part) for part in path.parts if not part.endswith(".dist-info") and part not in ("..", "licenses")]
                 yield "/".join([folder, *parts]), text
+
+
+def wheels(folder: Path) -> Iterator[tuple[str, str]]:
+    """SHA-256 of every wheel that the image was made of, by ``name==version``: its build leaves pip's requirements there."""
+    for path in sorted(folder.glob("*.txt")):
+        yield from re.findall(r"^(\S+) --hash=sha256:([0-9a-f]{64})$", path.read_text("utf-8"), re.MULTILINE)
 
 
 def llama_cpp() -> dict[str, str]:

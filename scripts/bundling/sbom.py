@@ -17,10 +17,10 @@ Facts = Mapping[str, str]
 """About the image: ``version``, ``variant``, ``image``, ``id``, ``created``."""
 
 
-def bill(inventory: Mapping[str, Any], facts: Facts, known: Mapping[str, str], hashes: Mapping[str, str]) -> dict[str, Any]:
-    """The document. ``known`` gives licences of Python packages as SPDX expressions, ``hashes`` SHA-256 of wheels by ``name==version``."""
+def bill(inventory: Mapping[str, Any], facts: Facts, known: Mapping[str, str]) -> dict[str, Any]:
+    """The document. ``known`` gives licences of Python packages as SPDX expressions."""
     system = inventory["os"]
-    components = [_python(one, known, hashes) for one in inventory["python"]]
+    components = [_python(one, known, inventory["wheels"]) for one in inventory["python"]]
     components += [_debian(one, system) for one in inventory["debian"]]
     appliance = f"pkg:generic/greenwave@{facts['version']}?variant={facts['variant']}"
     body: dict[str, Any] = {

@@ -115,6 +115,7 @@ def do_container(state: State, words: list[str]) -> int:
         answers = {
             "{{.Config.User}}": found["user"],
             "{{.Image}}": found["image"],
+            "{{.Config.Image}}": found["image"],
             "{{.State.Running}}": str(found["status"] == "running").lower(),
         }
         answers |= {f'{{{{index .Config.Labels "{key}"}}}}': text for key, text in found["labels"].items()}

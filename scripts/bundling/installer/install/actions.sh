@@ -107,7 +107,7 @@ uninstall() {
     for one in "$appliance" "$appliance-next" "$appliance-leaving" "$appliance-newer" "$appliance-previous"; do
         there "$one" || continue
         kept=$(ask "$one" '{{index .Config.Labels "greenwave.storage"}}')
-        image=$(ask "$one" '{{.Image}}')
+        image=$(ask "$one" '{{.Config.Image}}')
         docker stop "$one" >/dev/null
         gone "$one"
         docker image rm "$image" >/dev/null 2>&1 || true # another appliance may run on it

@@ -171,7 +171,7 @@ finish_upgrade() {
 
 finish_rollback() { # the newer version comes back by --upgrade with its bundle
     local image
-    image=$(ask "$appliance-newer" '{{.Image}}')
+    image=$(ask "$appliance-newer" '{{.Config.Image}}')
     gone "$appliance-newer"
     docker image rm "$image" >/dev/null 2>&1 || true # another appliance may run on it
 }
