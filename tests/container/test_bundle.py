@@ -79,19 +79,8 @@ class Bundles:
 
     def install(self, bundle: Path, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a bundle's installer."""
-        command = [
-            "bash",
-            bundle / "install.sh",
-            "--signers",
-            self.key.signers,
-            "--name",
-            APPLIANCE,
-            "--lang",
-            "en",
-            "--memory",
-            "4g",
-            *words,
-        ]
+        options = ["--signers", str(self.key.signers), "--name", APPLIANCE, "--lang", "en", "--memory", "4g", *words]
+        command = ["bash", str(bundle / "install.sh"), *options]
         return subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
@@ -115,7 +104,7 @@ def greenwave(*words: str) -> Any:
 
 
 def test_the_bundle_says_what_is_inside(bundles: Bundles) -> None:
-    """Its bill of materials is valid and has every wheel with its checksum, Debian's packages and llama.cpp; every licence text is there."""
+    """Its bill of materials is valid and has every wheel with its checksum, Debian's packages and llama.cpp; licence texts are there."""
     text = (bundles.first / "sbom.cdx.json").read_text("utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     components = {one["name"]: one for one in json.loads(text)["components"]}
