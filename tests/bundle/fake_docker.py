@@ -2,7 +2,7 @@
 
 Each version has a schema of its number: starting it migrates the database forward, and it does not start on a newer one. With
 ``FAKE_DOCKER_KILL=N`` the installer is killed, and everything it has started, at the ``N``-th call that changes something: before the
-change, or after it with ``N+``.
+change, or after it with ``N+``; with ``N!`` everybody hears Ctrl-C instead, as the change is made.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def main(words: list[str]) -> int:
         json.dump(state, file, indent=1)
     if kill == f"{position}+":
         os.killpg(0, signal.SIGKILL)
+    if kill == f"{position}!":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(0, signal.SIGINT)
     return int(status or 0)
 
 
@@ -159,15 +162,16 @@ def do_logs(state: State, words: list[str]) -> None:
 
 
 def do_run(state: State, words: list[str]) -> int:
-    """``database restore`` by the image's version."""
+    """``database restore`` by the image's version: of the copy that fits, or of the one that is named."""
     image = next(word for word in words if word in state["images"])
-    if state["schema"] <= schema(image):
+    if words[-1] == "--json" and state["schema"] <= schema(image):
         print('{"code": "database_fits"}', file=sys.stderr)
         return 2
     if any(one["status"] == "running" for one in state["containers"].values()):
         print('{"code": "database_in_use"}', file=sys.stderr)
         return 5
     state["schema"] = schema(image)
+    print('{"restored": {}, "kept": "/data/greenwave.db.kept-1"}')
     return 0
 
 

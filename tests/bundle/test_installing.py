@@ -56,13 +56,13 @@ def test_an_upgrade_and_the_way_back(make_bundle: BundleMaker, machine: Machine)
     assert (status, "--upgrade" in said, machine.containers) == (2, True, RUNNING_1)
     machine.forget_calls()
     assert machine.install(new, "--upgrade")[0] == 0
-    assert verbs(machine) == ["load", "create", "stop", "rename", "rename", "start", "rename"]
+    assert verbs(machine) == ["load", "create", "rename", "stop", "rename", "start", "rename"]
     assert (machine.containers, machine.state["schema"]) == (RUNNING_2, 2)
     assert "--memory 12g" in " ".join(machine.state["containers"]["greenwave"]["words"])
     machine.forget_calls()
     status, said = machine.install(new, "--rollback", signed=False)
     assert status == 0, said
-    assert verbs(machine) == ["stop", "run", "rename", "rename", "start", "rm"]
+    assert verbs(machine) == ["rename", "stop", "run", "rename", "start", "rm"]
     assert (machine.containers, machine.state["schema"]) == (BACK, 1)
     assert machine.install(new, "--rollback", signed=False)[0] == 2
     for _ in range(2):
@@ -77,6 +77,30 @@ def test_an_upgrade_that_does_not_start_is_taken_back(make_bundle: BundleMaker, 
     status, said = machine.install(make_bundle("0.2.0"), "--upgrade")
     assert (status, machine.containers, machine.state["schema"]) == (1, RUNNING_1, 1), said
     assert "cannot ]0;owned start" in said and "\x1b" not in said
+
+
+@pytest.mark.slow
+def test_a_way_back_that_does_not_start_is_taken_back(make_bundle: BundleMaker, machine: Machine) -> None:
+    """The newer version runs again, with the database that it had, and the older one can still be gone back to."""
+    assert machine.install(make_bundle("0.1.0"))[0] == 0
+    new = make_bundle("0.2.0")
+    assert machine.install(new, "--upgrade")[0] == 0
+    machine.set(bad=["greenwave:0.1.0-cpu"])
+    status, said = machine.install(new, "--rollback")
+    assert (status, machine.containers, machine.state["schema"]) == (1, RUNNING_2, 2), said
+    assert verbs(machine)[-2:] == ["rename", "start"]
+    assert any(call.endswith("restore /data/greenwave.db.kept-1") for call in machine.calls)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", range(2, 7))
+def test_an_interrupted_upgrade_leaves_an_appliance(make_bundle: BundleMaker, machine: Machine, step: int) -> None:
+    """Ctrl-C in the middle: exit 130 and either version runs, whole, with nothing of the exchange left."""
+    assert machine.install(make_bundle("0.1.0"))[0] == 0
+    machine.forget_calls()
+    status, said = machine.install(make_bundle("0.2.0"), "--upgrade", kill=f"{step}!")
+    assert (status, machine.containers in (RUNNING_1, RUNNING_2)) == (130, True), f"{said} {machine.containers}"
+    assert list((machine.folder / "tmp").iterdir()) == []
 
 
 @pytest.mark.slow

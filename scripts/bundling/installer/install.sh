@@ -70,7 +70,8 @@ read_arguments() {
 }
 
 main() {
-    action=install appliance=greenwave signers='' fingerprint='' data='' media=/media media_chosen='' memory='' language=en database_trouble='' fresh=''
+    action=install appliance=greenwave signers='' fingerprint='' data='' media=/media media_chosen='' memory='' language=en database_trouble=''
+    fresh='' exchanging='' kept_database=''
     local locale=${LC_ALL:-${LC_MESSAGES:-${LANG:-}}}
     if [[ $locale == zh* ]]; then language=zh; fi
     read_arguments "$@"

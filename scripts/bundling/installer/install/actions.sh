@@ -15,20 +15,23 @@ install() {
     if there "$appliance"; then
         [[ $(version_of "$appliance") == "$VERSION" && $(ask "$appliance" '{{index .Config.Labels "greenwave.variant"}}') == "$VARIANT" ]] ||
             fail 2 other "$appliance" "$(version_of "$appliance")" "$VERSION"
+        if [[ -n $data$memory$media_chosen ]]; then say stays; fi
     else
         load_image
         choose_data
         hardened
+        exchanging=1
         create_next
         moved "$appliance-next" "$appliance"
         fresh=1
+        exchanging=
     fi
     start_appliance
 }
 
 start_appliance() { # what does not start is told; if it was made just now, nothing but the data is left of it
     say starting
-    if ! docker start "$appliance" >/dev/null || ! is_well "$appliance"; then
+    if ! starts "$appliance"; then
         say_first start
         last_words "$appliance"
         if [[ -n $fresh ]]; then gone "$appliance"; fi
@@ -53,14 +56,16 @@ upgrade() {
     load_image
     remember
     hardened
+    exchanging=1
     create_next
-    say stopping
-    docker stop "$appliance" >/dev/null
     moved "$appliance" "$appliance-leaving"
+    say stopping
+    docker stop "$appliance-leaving" >/dev/null
     moved "$appliance-next" "$appliance"
     say starting
-    if docker start "$appliance" >/dev/null && is_well "$appliance"; then
+    if starts "$appliance"; then
         finish_upgrade
+        exchanging=
         say running "$VERSION" "$appliance"
     else
         say_first start
@@ -73,32 +78,17 @@ upgrade() {
 
 rollback() {
     check_engine
+    trap interrupted INT TERM HUP
     repair
-    there "$appliance" || fail 2 none "$appliance"
-    if [[ $completed == rollback ]]; then
-        say running "$(version_of "$appliance")" "$appliance"
-        return
+    if [[ $completed != rollback ]]; then
+        there "$appliance" || fail 2 none "$appliance"
+        there "$appliance-previous" || fail 2 no_previous
+        exchanging=1
+        moved "$appliance" "$appliance-newer"
+        complete_rollback
+        exchanging=
     fi
-    there "$appliance-previous" || fail 2 no_previous
-    say stopping
-    docker stop "$appliance" >/dev/null
-    if ! fitting_database "$appliance-previous"; then
-        docker start "$appliance" >/dev/null || fail 1 not_back "$appliance" "$appliance"
-        fail 1 database "$database_trouble"
-    fi
-    moved "$appliance" "$appliance-newer"
-    moved "$appliance-previous" "$appliance"
-    say starting
-    if docker start "$appliance" >/dev/null && is_well "$appliance"; then
-        finish_rollback
-        say running "$(version_of "$appliance")" "$appliance"
-    else
-        say_first start
-        last_words "$appliance"
-        take_back_rollback
-        say_hint start
-        exit 1
-    fi
+    say running "$(version_of "$appliance")" "$appliance"
 }
 
 uninstall() {

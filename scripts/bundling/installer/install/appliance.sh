@@ -119,13 +119,20 @@ is_well() { # CONTAINER: waits until it is healthy; false when it ended, or was 
 
 last_words() { docker logs --tail 15 "$1" 2>&1 | LC_ALL=C tr -d '\000-\010\013-\037\177' >&2 || true; }
 
+run_inside() { # CONTAINER ARGUMENT...: a command of that container's version, on its data
+    docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run \
+        --user "$(ask "$1" '{{.Config.User}}')" --mount "$(ask "$1" '{{index .Config.Labels "greenwave.storage"}}')" \
+        "$(ask "$1" '{{.Image}}')" "${@:2}"
+}
+
 fitting_database() { # CONTAINER: the database that its version can open is in use again; false if there is none
     local told code=0
-    told=$(docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges --tmpfs /tmp --tmpfs /run \
-        --user "$(ask "$1" '{{.Config.User}}')" --mount "$(ask "$1" '{{index .Config.Labels "greenwave.storage"}}')" \
-        "$(ask "$1" '{{.Image}}')" database restore --json 2>&1) || code=$?
+    told=$(run_inside "$1" database restore --json 2>&1) || code=$?
     case $code:$told in
-        0:*) say restored ;;
+        0:*)
+            kept_database=$(sed -n 's/.*"kept": "\([^"]*\)".*/\1/p' <<<"$told")
+            say restored
+            ;;
         *'"database_fits"'* | *'"database_missing"'*) ;; # nothing was changed that it cannot read
         *)
             database_trouble=${told//$'\n'/ }
@@ -134,7 +141,11 @@ fitting_database() { # CONTAINER: the database that its version can open is in u
     esac
 }
 
-repair() { # what an installation left that was killed: completed if the new one is well, else taken back
+is_running() { there "$1" && [[ $(ask "$1" '{{.State.Running}}') == true ]]; }
+
+starts() { docker start "$1" >/dev/null && is_well "$1"; }
+
+repair() { # what an installation left that was interrupted: completed where that is possible, else taken back
     local mended=
     completed=
     if there "$appliance-next"; then
@@ -143,7 +154,7 @@ repair() { # what an installation left that was killed: completed if the new one
     fi
     if there "$appliance-leaving"; then
         mended=1
-        if there "$appliance" && is_running "$appliance" && is_well "$appliance"; then
+        if is_running "$appliance" && is_well "$appliance"; then
             finish_upgrade
             completed=upgrade
         else
@@ -152,28 +163,21 @@ repair() { # what an installation left that was killed: completed if the new one
     fi
     if there "$appliance-newer"; then
         mended=1
-        if there "$appliance" && is_running "$appliance" && is_well "$appliance"; then
-            finish_rollback
-            completed=rollback
-        else
-            take_back_rollback
-        fi
+        complete_rollback
+        completed=rollback
     fi
     if [[ -n $mended ]]; then say repaired; fi
 }
 
-is_running() { [[ $(ask "$1" '{{.State.Running}}') == true ]]; }
+interrupted() { # nobody is left with a half-exchanged appliance
+    trap '' INT TERM HUP
+    if [[ -n $exchanging ]]; then repair; fi
+    exit 130
+}
 
 finish_upgrade() {
     if there "$appliance-previous"; then gone "$appliance-previous"; fi
     moved "$appliance-leaving" "$appliance-previous"
-}
-
-finish_rollback() { # the newer version comes back by --upgrade with its bundle
-    local image
-    image=$(ask "$appliance-newer" '{{.Config.Image}}')
-    gone "$appliance-newer"
-    docker image rm "$image" >/dev/null 2>&1 || true # another appliance may run on it
 }
 
 take_back_upgrade() { # NAME is the new one, or not there yet; NAME-leaving is what worked
@@ -187,10 +191,41 @@ take_back_upgrade() { # NAME is the new one, or not there yet; NAME-leaving is w
     say came_back "$appliance"
 }
 
-take_back_rollback() { # NAME is the older one, or not there yet; NAME-newer is what worked, and migrates its database by itself
-    if there "$appliance"; then
-        docker stop "$appliance" >/dev/null 2>&1 || true
-        moved "$appliance" "$appliance-previous"
+complete_rollback() { # NAME-newer is what is left; NAME-previous, or NAME already, is what is gone back to
+    say stopping
+    docker stop "$appliance-newer" >/dev/null
+    if there "$appliance-previous" && ! there "$appliance"; then
+        if ! fitting_database "$appliance-previous"; then
+            moved "$appliance-newer" "$appliance"
+            docker start "$appliance" >/dev/null || fail 1 not_back "$appliance" "$appliance"
+            fail 1 database "$database_trouble"
+        fi
+        moved "$appliance-previous" "$appliance"
+    fi
+    say starting
+    if starts "$appliance"; then
+        finish_rollback
+    else
+        say_first start
+        last_words "$appliance"
+        take_back_rollback
+        say_hint start
+        exit 1
+    fi
+}
+
+finish_rollback() { # the newer version comes back by --upgrade with its bundle
+    local image
+    image=$(ask "$appliance-newer" '{{.Config.Image}}')
+    gone "$appliance-newer"
+    docker image rm "$image" >/dev/null 2>&1 || true # another appliance may run on it
+}
+
+take_back_rollback() { # the older version does not start; the newer one gets its own database back
+    docker stop "$appliance" >/dev/null 2>&1 || true
+    moved "$appliance" "$appliance-previous"
+    if [[ -n $kept_database ]]; then
+        run_inside "$appliance-newer" database restore "$kept_database" >/dev/null 2>&1 || fail 1 not_back "$appliance" "$appliance-newer"
     fi
     moved "$appliance-newer" "$appliance"
     docker start "$appliance" >/dev/null || fail 1 not_back "$appliance" "$appliance"

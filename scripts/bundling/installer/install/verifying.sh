@@ -21,7 +21,7 @@ make_staging() { # a private folder; those of installations that were killed are
     exec 8<"$staging"
     flock -n 8
     trap 'rm -rf -- "$staging"' EXIT
-    trap 'exit 130' INT TERM HUP
+    trap interrupted INT TERM HUP
 }
 
 verify_signature() { # the copy of SHA256SUMS in the staging folder
