@@ -149,6 +149,8 @@ class RunService:
         """
         resumed, refused = [], []
         for run in list(self._store.runs.in_states("interrupted")):
+            if self.get(run.id).state != "interrupted":
+                continue
             try:
                 resumed.append(self.resume(run.id, patience=0.0))
             except ApplianceError as error:
