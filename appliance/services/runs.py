@@ -123,7 +123,7 @@ class RunService:
         self._store.runs.change(run.id, wish="cancel")
         return self.get(run.id)
 
-    def resume(self, key: str) -> Run:
+    def resume(self, key: str, patience: float = LEAVING_WITHIN) -> Run:
         """Go on with a run that was interrupted, cancelled or failed, from its first unfinished stage and newest checkpoint.
 
         Raises ``run_is_done``, ``run_is_alive``, or what ``start`` raises when somebody has taken its names meanwhile.
@@ -131,7 +131,7 @@ class RunService:
         run = self.get(key)
         is_over = run.state not in ("queued", "running")
         with ExitStack() as unless_started:
-            lock = unless_started.enter_context(claim_run(self._home, run.id, LEAVING_WITHIN if is_over else 0.0))
+            lock = unless_started.enter_context(claim_run(self._home, run.id, patience if is_over else 0.0))
             with self._store.transaction():
                 # Only who holds the lock knows the state for certain.
                 if self.get(run.id).state == "done":
@@ -149,8 +149,10 @@ class RunService:
         """
         resumed, refused = [], []
         for run in list(self._store.runs.in_states("interrupted")):
+            if self.get(run.id).state != "interrupted":
+                continue
             try:
-                resumed.append(self.resume(run.id))
+                resumed.append(self.resume(run.id, patience=0.0))
             except ApplianceError as error:
                 if error.code not in ("run_is_alive", "run_is_done"):
                     refused.append((run, error))

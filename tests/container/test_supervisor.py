@@ -187,6 +187,30 @@ print("continued", input(), flush=True)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_a_stop_leaves_the_terminal_to_the_command() -> None:
+    """While it leaves, the front end may still set the terminal as it was: it stays in the foreground to its end."""
+    tidies = """
+import signal, sys, termios
+def leave(*_):
+    termios.tcsetattr(0, termios.TCSAFLUSH, before)
+    print("tidied", flush=True)
+    sys.exit(0)
+before = termios.tcgetattr(0)
+signal.signal(signal.SIGTERM, leave)
+signal.signal(signal.SIGCONT, lambda *_: print("disturbed", flush=True))
+print("ready", flush=True)
+while True: signal.pause()
+"""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", PROGRAM, "20", tidies])
+    with os.fdopen(terminal, "r+b", buffering=0) as screen:
+        _shown_until(screen.fileno(), b"ready\r\n")
+        os.kill(pid, signal.SIGTERM)
+        assert b"disturbed" not in _shown_until(screen.fileno(), b"tidied\r\n")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def _shown_until(descriptor: int, words: bytes) -> bytes:
     shown = b""
     while words not in shown:
