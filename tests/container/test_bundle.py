@@ -202,6 +202,16 @@ def test_every_claim_of_the_security_page_can_be_checked(bundles: Bundles) -> No
     assert commands >= 12
 
 
+def test_the_guides_backup_holds_everything(bundles: Bundles, tmp_path: Path) -> None:
+    """The line that the guide gives writes an archive with the database and the datasets."""
+    assert bundles.install(bundles.first).returncode == 0
+    (line,) = re.findall(r"`(docker run [^`]* --entrypoint tar [^`]*)`", (ROOT / "docs/installation.md").read_text("utf-8"))
+    line = line.replace("--volumes-from greenwave", f"--volumes-from {APPLIANCE}").replace("/backup:/", f"{tmp_path}:/")
+    subprocess.run(["bash", "-c", line.replace(f"greenwave:{__version__}-cpu", FIRST)], check=True, capture_output=True)
+    listed = subprocess.run(["tar", "-tf", tmp_path / "greenwave.tar"], check=True, capture_output=True, text=True).stdout
+    assert "./greenwave.db\n" in listed
+
+
 def test_removing_leaves_the_data(bundles: Bundles) -> None:
     """No container of it is left; the volume still has the database, and another installation finds it."""
     assert bundles.install(bundles.first).returncode == 0

@@ -41,6 +41,9 @@ choose_data() { # sets storage (for --mount) and user
     if [[ -z $data ]]; then
         docker volume create "$appliance" >/dev/null
         storage="type=volume,source=$appliance,destination=/data"
+        # The image's own folder is open to any user, so that any may run it; here it is known who does.
+        docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
+            --user "$user" --mount "$storage" --entrypoint chmod "$IMAGE" 750 /data >/dev/null 2>&1 || true # it belongs to another user
         return
     fi
     data=$(realpath -m -- "$data")
