@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from appliance import __version__
 from scripts.lockdown.box import LOCKDOWN, docker
 from tests.bundle.conftest import Key, make_key
 
-pytestmark = pytest.mark.docker
+# Two images are saved and loaded, each of more than a gigabyte.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 NEWER = "99.0.0"
@@ -47,12 +49,16 @@ class Bundles:
     """Two bundles, the second of a version whose database has another form, and the machine they are installed on."""
 
     def __init__(self, folder: Path, key: Key, image: str) -> None:
-        self.key = key
+        self.key, self._folder = key, folder
         # Names of our own: removing an appliance takes away the name of its image, and others need this one.
         docker("tag", image, FIRST)
         self.first = self._made(folder / "first", FIRST, __version__)
-        self._next_image(folder / "context", image)
-        self.second = self._made(folder / "second", SECOND, NEWER)
+
+    @cached_property
+    def second(self) -> Path:
+        """The bundle of the next version, made when it is asked for."""
+        self._next_image(self._folder / "context")
+        return self._made(self._folder / "second", SECOND, NEWER)
 
     def _made(self, output: Path, image: str, version: str) -> Path:
         words = [
@@ -68,10 +74,10 @@ class Bundles:
         assert made.returncode == 0, made.stderr
         return output
 
-    def _next_image(self, context: Path, image: str) -> None:
+    def _next_image(self, context: Path) -> None:
         context.mkdir()
         (context / "next.py").write_text(NEXT_VERSION, "utf-8")
-        steps = [f"FROM {image}", "USER 0", "COPY next.py /tmp/next.py", "RUN python3 /tmp/next.py", "USER 10001:10001"]
+        steps = [f"FROM {FIRST}", "USER 0", "COPY next.py /tmp/next.py", "RUN python3 /tmp/next.py", "USER 10001:10001"]
         (context / "Dockerfile").write_text("\n".join(steps) + "\n", "utf-8")
         environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
         command = ["docker", "build", "--quiet", "--network=none", f"--tag={SECOND}", str(context)]
