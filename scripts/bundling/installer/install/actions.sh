@@ -38,6 +38,8 @@ start_appliance() { # what does not start is told; if it was made just now, noth
         say_hint start
         exit 1
     fi
+    # A new volume is open to any user, so that any may run the image; from now on it is known who does.
+    if [[ -n $fresh && $storage == type=volume* ]]; then docker exec "$appliance" chmod 750 /data >/dev/null 2>&1 || true; fi
     say running "$VERSION" "$appliance"
     say use "$appliance"
 }

@@ -41,9 +41,6 @@ choose_data() { # sets storage (for --mount) and user
     if [[ -z $data ]]; then
         docker volume create "$appliance" >/dev/null
         storage="type=volume,source=$appliance,destination=/data"
-        # The image's own folder is open to any user, so that any may run it; here it is known who does.
-        docker run --rm --network none --read-only --cap-drop ALL --security-opt no-new-privileges \
-            --user "$user" --mount "$storage" --entrypoint chmod "$IMAGE" 750 /data >/dev/null 2>&1 || true # it belongs to another user
         return
     fi
     data=$(realpath -m -- "$data")
@@ -82,10 +79,18 @@ hardened() { # sets options: what docs/container.md explains, and what was chose
         --env "GREENWAVE_LANG=$inside" --env "TZ=$zone" --user "$user" --mount "$storage"
     )
     if [[ $VARIANT == cuda ]]; then options+=(--gpus all --shm-size 1g); fi
-    if [[ -d $media ]]; then
-        options+=(--mount "type=bind,source=$media,destination=/media,readonly,bind-propagation=rslave")
-    else
+    media_options
+}
+
+media_options() { # a medium that is put in later is seen at once where the machine shares its mounts, as systemd has it
+    local mount="type=bind,source=$media,destination=/media,readonly"
+    if [[ ! -d $media ]]; then
         say no_media "$media"
+    elif [[ $(findmnt --noheadings --output PROPAGATION --target "$media" 2>/dev/null) =~ shared|slave ]]; then
+        options+=(--mount "$mount,bind-propagation=rslave")
+    else
+        say later_media "$media"
+        options+=(--mount "$mount")
     fi
 }
 
