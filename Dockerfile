@@ -28,7 +28,10 @@ RUN /opt/greenwave/bin/python /build/check_libraries.py
 # ── Greenwave itself, in a folder of its own, so that a change of it does not touch the layer of the libraries ────────────────────
 FROM libraries AS application
 COPY greenwave/ /wheels/greenwave/
-RUN /build/install-wheels /wheels/greenwave --prefix=/application && /build/compile-code /application /opt/greenwave
+# The checksums of all wheels stay in the image, for its bill of materials.
+RUN /build/install-wheels /wheels/greenwave --prefix=/application && /build/compile-code /application /opt/greenwave \
+    && install -D -m 0644 /wheels/requirements.txt /application/share/wheels/libraries.txt \
+    && install -D -m 0644 /wheels/greenwave/requirements.txt /application/share/wheels/greenwave.txt
 
 # ── what is run: one layer each for system, libraries and application ─────────────────────────────────────────────────────────────
 FROM scratch
@@ -44,18 +47,30 @@ COPY --from=libraries /opt/greenwave /opt/greenwave
 COPY --from=application /application/ /opt/greenwave/
 
 # No library looks at a network: the switches of appliance/running/offline.py, here for whatever is started by hand.
-# Caches go where a read-only container can write. The NVIDIA lines tell the container toolkit what --gpus is for.
+# Caches worth keeping go to the volume, all others to the scratch place; nothing looks for a home of a user whom no list names.
+# The NVIDIA lines tell the container toolkit what --gpus is for.
 # TOKENIZERS_PARALLELISM is no secret, though its name looks like one to the rule.
 # hadolint ignore=DL3064
 ENV PATH=/opt/greenwave/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    GREENWAVE_CONTAINER=1 \
     GREENWAVE_HOME=/data \
     GREENWAVE_CACHE=/data/cache \
-    XDG_CACHE_HOME=/data/cache/xdg \
-    HF_HOME=/data/cache/huggingface \
-    HOME=/data \
+    HOME=/tmp \
+    USER=greenwave \
+    LOGNAME=greenwave \
+    XDG_CACHE_HOME=/tmp/.cache \
+    XDG_CONFIG_HOME=/tmp/.config \
+    XDG_DATA_HOME=/tmp/.local/share \
+    XDG_STATE_HOME=/tmp/.local/state \
+    XDG_RUNTIME_DIR=/run \
+    HF_HOME=/tmp/.cache/huggingface \
+    NUMBA_CACHE_DIR=/tmp/.cache/numba \
+    TORCHINDUCTOR_CACHE_DIR=/tmp/.cache/torchinductor \
+    TRITON_CACHE_DIR=/data/cache/triton \
+    CUDA_CACHE_PATH=/data/cache/cuda \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     HF_DATASETS_OFFLINE=1 \
@@ -68,8 +83,10 @@ ENV PATH=/opt/greenwave/bin:/usr/bin:/bin \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
+# Any other user works as well. There is no VOLUME line: it would make a volume without a name wherever -v was forgotten, which --rm
+# removes with all work in it; the supervisor refuses to start there instead. docs/container.md has the lines to start it with.
 USER 10001:10001
 WORKDIR /data
-VOLUME ["/data"]
-HEALTHCHECK --interval=30s --timeout=10s --start-period=20s --retries=3 CMD ["/opt/greenwave/bin/greenwave", "--version"]
-ENTRYPOINT ["/opt/greenwave/bin/greenwave"]
+HEALTHCHECK --interval=30s --timeout=20s --start-period=30s --retries=3 \
+    CMD ["/opt/greenwave/bin/python", "-P", "-m", "appliance.container.health"]
+ENTRYPOINT ["/opt/greenwave/bin/python", "-P", "-m", "appliance.container.supervisor"]

@@ -61,9 +61,10 @@ def _dispatch() -> int:
     from appliance.domain.errors import ApplianceError, ExitCode
 
     if len(sys.argv) == 1 and sys.stdin.isatty() and sys.stderr.isatty():  # Textual draws on standard error
+        from appliance.services.resuming import resumes_at_start
         from tui.app import GreenwaveApp
 
-        app = GreenwaveApp()
+        app = GreenwaveApp(resumes=resumes_at_start())
         _collect_garbage()
         app.run()
         return app.return_code or int(ExitCode.DONE)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import SystemCommand
@@ -14,11 +17,16 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from appliance.domain.errors import ApplianceError
+from appliance.domain.home import Home
+from appliance.texts.speech import explain
 from tui.follow import RunsSeen
 from tui.host import HostApp
 from tui.keys import KEYS, PLACES, bindings
 from tui.themes import THEME_NAMES, THEMES, first_theme
 from tui.words import switch_language, t
+
+if TYPE_CHECKING:
+    from appliance.services.workbench import Workbench
 
 SCREENS_OF_PLACES = {
     "home": "tui.screens.home:HomeScreen",
@@ -56,8 +64,16 @@ class GreenwaveApp(HostApp):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  # Textual declares it as an instance's
 
+    def __init__(self, home: Home | None = None, *, resumes: bool = False) -> None:
+        """``resumes``: go on with interrupted runs at the start."""
+        super().__init__(home)
+        self._resumes = resumes
+
     def on_mount(self) -> None:
         """Show the first place and begin to follow the runs."""
+        if threading.current_thread() is threading.main_thread():
+            # Told to end, as by the container's supervisor, it leaves a terminal that can be used, and a model's server that has ended.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = first_theme()
@@ -82,9 +98,19 @@ class GreenwaveApp(HostApp):
         worker = get_current_worker()
         try:
             with self.desk.opened() as workbench:
+                if self._resumes:
+                    self._resume(workbench)
                 follow_runs(workbench, self.post_message, lambda: worker.is_cancelled)
         except ApplianceError as error:
             self.call_from_thread(self.tell, error)
+
+    def _resume(self, workbench: Workbench) -> None:
+        resumed, refused = workbench.runs.resume_interrupted()
+        if resumed:
+            self.call_from_thread(self.notify, t("runs.resumed_at_start", runs=", ".join(run.name for run in resumed)))
+        for run, error in refused:
+            reason = explain(error)[0]
+            self.call_from_thread(self.notify, t("runs.not_resumed_at_start", run=run.name, reason=reason), severity="warning")
 
     def on_runs_seen(self, message: RunsSeen) -> None:
         """Pass the runs on to whoever shows them."""

@@ -18,7 +18,7 @@ from appliance.cli.wording import label, told
 from appliance.domain.run import Run
 from appliance.services.workbench import Workbench
 from appliance.texts.foreign import printable_lines
-from appliance.texts.speech import human_bytes, human_duration, say
+from appliance.texts.speech import explain, human_bytes, human_duration, say
 
 _DRAWN = ("loss", "validation_loss", "general_loss", "tokens_per_second")
 
@@ -95,13 +95,31 @@ def cancel(run: str, as_json: bool) -> None:
 
 
 @command.command("resume", help=told("runs resume"))
-@click.argument("run")
+@click.argument("run", required=False)
+@click.option("--interrupted", "all_interrupted", is_flag=True, help=told("option.interrupted"))
 @click.option("--detach", is_flag=True, help=told("option.detach"))
 @json_option
-def resume(run: str, detach: bool, as_json: bool) -> None:
-    """Go on with a run that was interrupted, cancelled or failed."""
+def resume(run: str | None, all_interrupted: bool, detach: bool, as_json: bool) -> None:
+    """Go on with a run that was interrupted, cancelled or failed, or with all that were interrupted."""
+    if (run is None) != all_interrupted:
+        raise click.UsageError(label("run_or_interrupted"))
     workbench = open_workbench()
+    if run is None:
+        _resume_interrupted(workbench, as_json)
+        return
     follow_and_show(workbench, workbench.runs.resume(run), as_json, detach)
+
+
+def _resume_interrupted(workbench: Workbench, as_json: bool) -> None:
+    """Set them going and leave: they are nobody's in particular."""
+    resumed, refused = workbench.runs.resume_interrupted()
+    for run, error in refused:
+        narrate(say("notices", "run_not_resumed", run=run.name, reason=explain(error)[0]))
+    if as_json:
+        print_json([_as_object(workbench, run) for run in resumed])
+        return
+    for run in resumed:
+        narrate(say("notices", "run_resumed", run=run.name))
 
 
 def _as_object(workbench: Workbench, run: Run) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from appliance.domain.spec import ProbeSpec
 from appliance.inference.server import find_llama_server
 from appliance.running.direct import stage_events
 from appliance.running.offline import OFFLINE_SWITCHES
+from appliance.services.graphics import graphics_situation
 from appliance.services.network import network_state
+from appliance.services.volume import in_container, require_own, require_volume
 
 CheckState = Literal["ok", "warning", "failed"]
 
@@ -44,6 +46,8 @@ def examine_box(home: Home) -> Iterator[Check]:
     yield _processor()
     yield _memory()
     yield _disk(home)
+    if in_container():
+        yield _volume(home)
     yield _database(home)
     yield _gpu()
     yield _libraries()
@@ -77,13 +81,13 @@ def _processor() -> Check:
 
 
 def _memory() -> Check:
-    import psutil
+    from appliance.processes.room import host_memory
 
-    memory = psutil.virtual_memory()
-    found = {"total": memory.total, "available": memory.available}
-    if memory.available < MEMORY_TO_TEACH:
+    available, total = host_memory()
+    found = {"total": total, "available": available}
+    if available < MEMORY_TO_TEACH:
         return Check("memory", "failed", "memory_too_small", {**found, "needed": MEMORY_TO_TEACH})
-    if memory.total < MEMORY_FOR_7B:
+    if total < MEMORY_FOR_7B:
         return Check("memory", "warning", "memory_for_small_models", {**found, "needed": MEMORY_FOR_7B})
     return Check("memory", "ok", "memory_enough", found)
 
@@ -101,6 +105,16 @@ def _disk(home: Home) -> Check:
     return Check("disk", "ok", "disk_enough", found)
 
 
+def _volume(home: Home) -> Check:
+    try:
+        require_volume(home.root)
+        require_own(home.root)
+    except ApplianceError as error:
+        return Check("volume", "failed", error.code, error.parameters)
+    status = home.root.stat()
+    return Check("volume", "ok", "volume_mounted", {"path": str(home.root), "owner": f"{status.st_uid}:{status.st_gid}"})
+
+
 def _database(home: Home) -> Check:
     from appliance.store.database import sqlite_version
     from appliance.store.store import Store
@@ -113,6 +127,10 @@ def _database(home: Home) -> Check:
 
 
 def _gpu() -> Check:
+    situation = graphics_situation()
+    if situation.trouble is not None:
+        state: CheckState = "failed" if situation.trouble == "driver_too_old" else "warning"
+        return Check("gpu", state, f"graphics_{situation.trouble}", {"driver": situation.driver, "needed": situation.needed})
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
         told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()

@@ -123,7 +123,7 @@ class RunService:
         self._store.runs.change(run.id, wish="cancel")
         return self.get(run.id)
 
-    def resume(self, key: str) -> Run:
+    def resume(self, key: str, patience: float = LEAVING_WITHIN) -> Run:
         """Go on with a run that was interrupted, cancelled or failed, from its first unfinished stage and newest checkpoint.
 
         Raises ``run_is_done``, ``run_is_alive``, or what ``start`` raises when somebody has taken its names meanwhile.
@@ -131,7 +131,7 @@ class RunService:
         run = self.get(key)
         is_over = run.state not in ("queued", "running")
         with ExitStack() as unless_started:
-            lock = unless_started.enter_context(claim_run(self._home, run.id, LEAVING_WITHIN if is_over else 0.0))
+            lock = unless_started.enter_context(claim_run(self._home, run.id, patience if is_over else 0.0))
             with self._store.transaction():
                 # Only who holds the lock knows the state for certain.
                 if self.get(run.id).state == "done":
@@ -141,6 +141,22 @@ class RunService:
                 self._store.runs.change(run.id, state="queued", wish="", ended=None, failure={})
             start_conductor(self._home, run.id, lock)
         return self.get(run.id)
+
+    def resume_interrupted(self) -> tuple[tuple[Run, ...], tuple[tuple[Run, ApplianceError], ...]]:
+        """Go on with every interrupted run, the oldest first: those that go on now, and those that cannot, with the reason.
+
+        One that somebody else resumes at the same time is neither.
+        """
+        resumed, refused = [], []
+        for run in list(self._store.runs.in_states("interrupted")):
+            if self.get(run.id).state != "interrupted":
+                continue
+            try:
+                resumed.append(self.resume(run.id, patience=0.0))
+            except ApplianceError as error:
+                if error.code not in ("run_is_alive", "run_is_done"):
+                    refused.append((run, error))
+        return tuple(resumed), tuple(refused)
 
     def heavy_stage_is_running(self) -> bool:
         """Whether some run's training, examination or export is using the machine right now."""

@@ -9,7 +9,8 @@ from pysqlite3 import dbapi2 as sqlite3
 from sqlite_utils import Database
 
 from appliance.domain.errors import ApplianceError, ExitCode
-from appliance.store.migrations import migrations
+from appliance.store.copies import copy_before
+from appliance.store.migrations import migrations, registered
 
 MINIMUM_SQLITE = (3, 51, 3)
 """Write-ahead logging could corrupt a database silently in 3.7.0 to 3.51.2 (sqlite.org, release notes of 3.51.3)."""
@@ -70,6 +71,9 @@ def open_database(path: Path) -> Database:
         damaged = not isinstance(error, sqlite3.OperationalError)
         code = "store_damaged" if damaged else "store_not_writable"
         raise ApplianceError(code, ExitCode.NO_ROOM, path=str(path), reason=str(error)) from error
+    except BaseException:
+        db.close()  # a migration that was stopped must not keep the lock
+        raise
     return db
 
 
@@ -79,15 +83,14 @@ def sqlite_version() -> str:
 
 
 def _migrate(db: Database, path: Path) -> None:
-    newer = sorted({done.name for done in migrations.applied(db)} - _registered())
+    newer = sorted({done.name for done in migrations.applied(db)} - registered())
     if newer:
         raise ApplianceError("store_too_new", ExitCode.RUN_FAILED, path=str(path), migrations=", ".join(newer))
     if migrations.pending(db):
         # IMMEDIATE takes the write lock before looking again: of two processes that start together one waits, then finds nothing to do.
         db.execute("BEGIN IMMEDIATE")
+        if migrations.applied(db) and (pending := migrations.pending(db)):
+            # A migration only goes forward. The way back to the version that wrote the file is a copy, complete before anything changes.
+            copy_before(path, pending[0].name)
         migrations.apply(db)
         db.execute("COMMIT")
-
-
-def _registered() -> set[str]:
-    return {migration.name for migration in migrations.pending(Database(memory=True))}

@@ -7,6 +7,11 @@ from sqlite_utils import Database, Migrations
 migrations = Migrations("greenwave")
 
 
+def registered() -> frozenset[str]:
+    """Names of the migrations that this version knows."""
+    return frozenset(migration.name for migration in migrations.pending(Database(memory=True)))
+
+
 @migrations()
 def m001_registry(db: Database) -> None:
     """Datasets, models, what was made from what, and how good models are."""

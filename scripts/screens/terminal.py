@@ -11,16 +11,23 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 
 class Terminal:
-    """``greenwave`` in a pseudo-terminal of its own."""
+    """``greenwave``, or another ``command``, in a pseudo-terminal of its own."""
 
-    def __init__(self, home: Path, size: tuple[int, int] = (120, 40), environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        size: tuple[int, int] = (120, 40),
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "appliance.entry"),
+    ) -> None:
+        self._command = list(command)
         self.written = bytearray()
         """Everything that the program has sent to the terminal."""
         self._size = size
@@ -34,7 +41,7 @@ class Terminal:
     def __enter__(self) -> Self:
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
-            os.execve(sys.executable, [sys.executable, "-m", "appliance.entry"], self._environment)  # noqa: S606  # nothing of it is foreign
+            os.execvpe(self._command[0], self._command, self._environment)  # noqa: S606  # nothing of it is foreign
         columns, lines = self._size
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         threading.Thread(target=self._read, daemon=True).start()

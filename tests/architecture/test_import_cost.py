@@ -74,6 +74,12 @@ def test_a_worker_reaches_no_database() -> None:
     assert loaded & (HEAVY | DATABASE) == set()
 
 
+def test_the_supervisor_reaches_no_database() -> None:
+    """Process 1 of a container loads neither heavy libraries nor the store, so that nothing there can end it."""
+    loaded = loaded_by("appliance.container.supervisor, appliance.container.surroundings")
+    assert loaded & (HEAVY | DATABASE) == set()
+
+
 def test_help_comes_at_once() -> None:
     """``greenwave --help`` answers within 250 ms."""
     assert best_seconds([str(COMMAND), "--help"]) <= HELP_SECONDS

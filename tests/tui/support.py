@@ -15,9 +15,9 @@ from tui.app import GreenwaveApp
 Story = Callable[[Pilot[Any]], Coroutine[Any, Any, None]]
 
 
-def play(home: Home, story: Story, size: tuple[int, int] = (80, 24)) -> GreenwaveApp:
+def play(home: Home, story: Story, size: tuple[int, int] = (80, 24), *, resumes: bool = False) -> GreenwaveApp:
     """Run the app headless while ``story`` presses its keys."""
-    app = GreenwaveApp(home)
+    app = GreenwaveApp(home, resumes=resumes)
 
     async def played() -> None:
         async with app.run_test(size=size, notifications=True) as pilot:

@@ -1,0 +1,31 @@
+BEGIN TRANSACTION;
+CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+);
+INSERT INTO "_sqlite_migrations" VALUES(1,'greenwave','m001_registry','2026-11-21 12:00:00.000000+00:00');
+CREATE TABLE datasets (
+             id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+             size INTEGER NOT NULL, counts TEXT NOT NULL, facts TEXT NOT NULL, run_id TEXT, created REAL NOT NULL) STRICT;
+INSERT INTO "datasets" VALUES('ds-1','接警记录','conversations','datasets/ds-1/rows.jsonl','aa',300,'{"rows":3}','{"字":[1,null]}',NULL,1.5);
+INSERT INTO "datasets" VALUES('ds-2','outside','documents','/media/usb/x','bb',9,'{}','{}','run-1',2.5);
+CREATE TABLE models (
+             id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+             size INTEGER NOT NULL, facts TEXT NOT NULL, run_id TEXT, created REAL NOT NULL) STRICT;
+INSERT INTO "models" VALUES('md-1','qwen','base','models/md-1','cc',1000000000000,'{"family":"qwen2"}',NULL,3.5);
+INSERT INTO "models" VALUES('md-2','交警一号','adapter','models/md-2','dd',5,'{}','run-1',4.5);
+CREATE TABLE parents (
+             child TEXT NOT NULL, parent TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (child, parent, role)) STRICT, WITHOUT ROWID;
+INSERT INTO "parents" VALUES('md-2','ds-1','dataset');
+INSERT INTO "parents" VALUES('md-2','md-1','base');
+CREATE TABLE scores (
+             model_id TEXT NOT NULL, name TEXT NOT NULL, value REAL NOT NULL, facts TEXT NOT NULL, run_id TEXT,
+             created REAL NOT NULL) STRICT;
+INSERT INTO "scores" VALUES('md-2','exam_accuracy',0.93,'{"questions":100}','run-1',5.5);
+CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name");
+CREATE INDEX parents_by_parent ON parents (parent);
+CREATE INDEX scores_by_model ON scores (model_id, name, created);
+COMMIT;
