@@ -23,6 +23,7 @@ COMMANDS = {
     "serve": "appliance.cli.serve",
     "runs": "appliance.cli.runs",
     "media": "appliance.cli.media",
+    "selftest": "appliance.cli.selftest",
 }
 
 
