@@ -162,6 +162,8 @@ def _read_pair(reader: _Reader, header: GgufHeader) -> None:
     if not key or key in header.values or key in header.array_lengths:
         raise reader.refused("gguf_key_lies", key=(key or "")[:100])
     kind = reader.number("<I")
+    if key == ALIGNMENT and kind != _UINT32:
+        raise reader.refused("gguf_key_lies", key=key)
     if kind == _STRING:
         header.values[key] = reader.text(LONGEST_KEPT) or ""
     elif kind == _ARRAY:
@@ -169,8 +171,6 @@ def _read_pair(reader: _Reader, header: GgufHeader) -> None:
     elif kind in _SCALARS:
         value = reader.number(_SCALARS[kind])
         header.values[key] = bool(value) if kind == _BOOL else value
-        if key == ALIGNMENT and kind != _UINT32:
-            raise reader.refused("gguf_key_lies", key=key)
     else:
         raise reader.refused("gguf_key_lies", key=key[:100])
 

@@ -54,6 +54,7 @@ class UnfinishedCopy:
             copied = copy_resumable(source, target, self._journal(name))
         if expected is not None and copied.sha256 != expected:
             self._journal(name).unlink()
+            target.unlink()
             raise ApplianceError("checksum_differs", path=str(source), expected=expected, found=copied.sha256)
         return copied
 
@@ -94,8 +95,12 @@ def unfinished_copy(copies: Path, sources: Mapping[str, Path], emit: Emit) -> It
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     with _claimed(copies, key) as folder:
         copy = UnfinishedCopy(folder, sources)
-        _make_room(copies, sum(sizes.values()) - copy.kept, emit)
-        yield copy
+        try:
+            _make_room(copies, sum(sizes.values()) - copy.kept, emit)
+            yield copy
+        finally:
+            if not copy.kept:
+                copy.discard()
 
 
 @contextmanager
