@@ -133,11 +133,16 @@ def test_a_folder_that_vanishes_is_a_lost_medium(tmp_path: Path) -> None:
     """A refusal that only says that files are missing becomes the cause when the medium itself is gone; a sound refusal stays."""
     folder = tmp_path / "medium"
     folder.mkdir()
+
+    def pull_and_refuse() -> None:
+        folder.rmdir()
+        raise ApplianceError("base_refused")
+
     with pytest.raises(ApplianceError) as caught, medium_watched(folder):
         raise ApplianceError("base_refused")
     assert caught.value.code == "base_refused"
     with pytest.raises(ApplianceError) as caught, medium_watched(folder):
-        raise ApplianceError(f"file_missing_after_{folder.rmdir()}")
+        pull_and_refuse()
     assert caught.value.code == "medium_lost"
     with pytest.raises(ApplianceError) as caught, medium_watched(folder):  # it was never there
         raise ApplianceError("model_source_missing")

@@ -23,6 +23,7 @@ from appliance.domain.spec import AdoptSpec
 from appliance.files import copying
 from appliance.files.checksum import file_sha256, folder_manifest
 from appliance.files.copying import PIECE_BYTES
+from appliance.processes.locks import try_lock
 from appliance.stages.adopt import run, unfinished
 from tests.files.gguf_bytes import header, tensor
 from tests.stages.export.tiny_base import make_base
@@ -188,7 +189,7 @@ def test_unfinished_copies_make_room_for_what_is_wanted(medium: Path, tmp_path: 
             raise ApplianceError("disk_too_small", path="", needed=needed, free=0)
 
     monkeypatch.setattr(unfinished, "require_space", require_space)
-    held = unfinished.try_lock(busy / "lock")
+    held = try_lock(busy / "lock")
     assert held is not None
     with held:
         events = adopt(medium, place)
