@@ -45,7 +45,8 @@ def test_layers_hold() -> None:
 
 def test_shell_scripts_are_clean() -> None:
     """Shellcheck finds nothing in the shell scripts."""
-    scripts = [path for path in tracked_files() if path.suffix in ("", ".sh") and path.read_bytes()[:30].startswith(b"#!/usr/bin/env bash")]
+    shells = (b"#!/usr/bin/env bash", b"#!/bin/sh")
+    scripts = [path for path in tracked_files() if path.suffix in ("", ".sh") and path.read_bytes()[:30].startswith(shells)]
     assert scripts
     must_pass("shellcheck", *map(str, scripts))
 

@@ -20,6 +20,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from appliance.stages.export.checking import CheckRequest, CheckResult
 from appliance.stages.export.children import child_main
+from appliance.stages.export.ggml_backends import load_backends
 from appliance.stages.export.probe_texts import probe_texts
 from appliance.stages.export.sentencepiece import sender
 
@@ -55,6 +56,7 @@ def answer(raw: bytes, tell: Callable[[int], None]) -> CheckResult:
 
 @contextmanager
 def _loaded(path: str) -> Iterator[Any]:
+    load_backends()
     llama_cpp.llama_backend_init()
     parameters = llama_cpp.llama_model_default_params()
     parameters.n_gpu_layers = 0

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.stages.export.children import child_main
+from appliance.stages.export.ggml_backends import load_backends
 from appliance.stages.export.quality import CONTEXT, PIECE, CompareRequest, Comparison
 
 SEQUENCES = 64
@@ -173,5 +174,6 @@ def _summed(found: NDArray[np.float64], seconds: float) -> Comparison:
 
 
 if __name__ == "__main__":
+    load_backends()
     llama_cpp.llama_backend_init()
     child_main(answer)

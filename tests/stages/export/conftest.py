@@ -13,7 +13,11 @@ from appliance.domain.event import Artifact, Event, Produced, Progress, Started
 from appliance.domain.recipe import ExportRecipe
 from appliance.domain.spec import ExportSpec
 from appliance.stages.export import run
+from appliance.stages.export.ggml_backends import load_backends
 from tests.stages.export.tiny_base import FAMILIES, make_adapter, make_base
+
+# Tests load models into their own process, too.
+load_backends()
 
 
 class Export:
