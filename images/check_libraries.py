@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 LIBRARIES = (
@@ -21,9 +22,7 @@ def main() -> int:
     """0 when all could be loaded; else one line for each that could not."""
     sys.dont_write_bytecode = True
     broken = {name: reason for name in LIBRARIES if (reason := why_not(name))}
-    import llama_cpp
-
-    programs = Path(llama_cpp.__file__).parent / "bin"
+    programs = Path(sysconfig.get_path("purelib")) / "llama_cpp" / "bin"
     try:
         subprocess.run([programs / "llama-server", "--version"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tomllib
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
 
 from scripts.container import debian
@@ -37,7 +38,11 @@ PLATFORMS = (
     *(f"manylinux_2_{minor}_x86_64" for minor in range(5, 37)),
 )
 """Wheels that the C library of Debian 12 (2.36) can carry."""
+FORM = 2
+"""Counted up when the way in which libraries are gathered changes what is gathered."""
 BUILT_HERE = "llama-cpp-python"
+HAS_PIP = "import pip; assert tuple(map(int, pip.__version__.split('.')[:2])) >= (25, 3)"
+"""What a Python that gathers wheels can run: --build-constraint came with 25.3."""
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
 BUILDING = HOUSE / "images"
 """What the image is built with, beside the Dockerfile."""
@@ -106,7 +111,7 @@ def pinned(name: str) -> str:
 def libraries_recipe(kind: str) -> object:
     """Everything that decides which libraries are gathered."""
     lines = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if "==" in line]
-    return [kind, PYTHON, requirements(), sorted(lines), hash_of_files(HOUSE / "scripts/wheelhouse")]
+    return [FORM, kind, PYTHON, requirements(), sorted(lines), hash_of_files(HOUSE / "scripts/wheelhouse")]
 
 
 def gather_libraries(kind: str, folder: Path) -> None:
@@ -119,9 +124,9 @@ def gather_libraries(kind: str, folder: Path) -> None:
     )
     shutil.copy(built.strip(), wheels)
     fetch_torch(kind, wheels)
-    # torch is there already: its pin, in whichever build, keeps pip from taking another one.
-    torch = wheel_requirement(next(wheels.glob("torch-*.whl")))
-    download(wheels, [torch, *(name for name in requirements() if not name.startswith("torch"))], f"--find-links={wheels}")
+    # Both are there already; named as what they are, they bring what they need, and pip takes no other build of them.
+    wishes = [wheel_requirement(wheel) for wheel in sorted(wheels.glob("*.whl"))]
+    download(wheels, [*wishes, *(name for name in requirements() if not name.startswith("torch"))], f"--find-links={wheels}")
     for useless in [*wheels.glob("setuptools-*.whl"), *wheels.glob("pip-*.whl")]:
         useless.unlink()
     write_requirements(folder / "requirements.txt", wheels)
@@ -162,14 +167,13 @@ def constraints_for(folder: Path) -> Path:
     return path
 
 
+@cache
 def python_with_pip() -> str:
-    """A Python that can run pip: this one, or that of scripts/setup."""
-    own = HOUSE / ".venv/bin/python"
-    if find_spec("pip"):
-        return sys.executable
-    if own.is_file():
-        return str(own)
-    raise Refused("Wheels are gathered by pip, which this Python does not have.", "run scripts/setup first, or install python3-pip.")
+    """A Python whose pip is new enough: that of scripts/setup, or this one."""
+    for python in (str(HOUSE / ".venv/bin/python"), sys.executable):
+        if Path(python).is_file() and not subprocess.run([python, "-c", HAS_PIP], capture_output=True, check=False).returncode:
+            return python
+    raise Refused("Wheels are gathered by pip 25.3 or newer, which this Python does not have.", "run scripts/setup first.")
 
 
 def wheel_requirement(wheel: Path) -> str:
