@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.container.engine import has_image, require_engine
+from scripts.container.engine import docker, has_image, require_engine
 from scripts.container.shelf import hash_of, sha256
 from scripts.container.telling import Refused, call, say
 from scripts.container.wheelhouse import identity
@@ -35,6 +35,11 @@ def build(folder: Path, base: str, tag: str | None = None, *, anew: bool = False
     if subprocess.run(command, stdout=sys.stderr, check=False, stdin=subprocess.DEVNULL, env=environment).returncode:
         raise Refused(f"The image {tag} could not be built.", "the builder's own words are above.")
     return tag
+
+
+def forget(tag: str) -> None:
+    """Remove an image."""
+    docker(["image", "rm", tag], f"{tag} could not be removed.")
 
 
 def recipe_of(tag: str) -> str:
