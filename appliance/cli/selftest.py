@@ -24,6 +24,8 @@ from appliance.texts.speech import explain_check, explain_code, human_bytes, hum
 
 _MARKS = {"ok": "✔", "warning": "!", "failed": "✘"}
 _NOT_OBSERVED = ("not_observed_native", "not_observed_others", "not_observed_before", "not_observed_ipv6")
+_LONGEST_REASON = 500
+"""Characters: a reason may quote a log."""
 _BLANK = "_" * 28
 
 
@@ -86,7 +88,8 @@ def _check_lines(check: Check) -> Iterator[str]:
 def _words(check: Check) -> dict[str, str]:
     parameters = dict(check.parameters)
     if failure := parameters.pop("failure", None):
-        parameters["reason"] = " ".join(explain_code(failure["code"], failure.get("parameters", {})))
+        reason = explain_code(failure["code"], failure.get("parameters", {}))
+        parameters["reason"] = " ".join(reason)[:_LONGEST_REASON].replace("\n", " ")
     return dict(zip(("message", "hint"), explain_check(check.code, parameters), strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The scan of URLs: a host that nobody has allowed is found wherever a program could have it from, and documentation is not taken for one."""
+"""The scan of URLs: a host that nobody has allowed is found wherever a program could have it from; documentation is none."""
 
 from __future__ import annotations
 
