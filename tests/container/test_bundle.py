@@ -202,7 +202,9 @@ def test_every_claim_of_the_security_page_can_be_checked(bundles: Bundles) -> No
     for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
         for typed, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
             words = re.sub(
-                r"^docker exec (--user 0 --workdir / )?greenwave | greenwave$", lambda found: found[0].replace("greenwave", APPLIANCE), typed
+                r"^docker exec (--user 0 --workdir / )?greenwave | greenwave$",
+                lambda found: found[0].replace("greenwave", APPLIANCE),
+                typed,
             )
             ended = subprocess.run(["bash", "-c", words], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             assert ended.stdout + ended.stderr == expected.replace(f"greenwave:{__version__}-cpu", FIRST), typed
