@@ -110,7 +110,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     framework: int
     """Libraries, or the GPU's context."""
     overhead: int = 0
-    """Copies for checkpoints and holes in the heap; or the base's file, which is in memory while it is read, as far as that is more than all that comes later."""
+    """Copies for checkpoints and holes in the heap; or the base's file, which is in memory while it is read, as far as that is more than all
+    that comes later."""
 
     @property
     def total(self) -> int:
