@@ -66,6 +66,7 @@ def machine(tmp_path: Path) -> Machine:
     clone, programs = tmp_path / "clone", tmp_path / "programs"
     for folder in (clone / "scripts", programs):
         folder.mkdir(parents=True)
+    shutil.copytree(HOUSE / "scripts/llama_cpp", clone / "scripts/llama_cpp")
     for name in ("constraints.txt", "pyproject.toml", "scripts/setup", "scripts/wheelhouse"):
         shutil.copy(HOUSE / name, clone / name)
     for name in PROGRAMS:
