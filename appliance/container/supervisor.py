@@ -22,8 +22,10 @@ from typing import Any
 
 from appliance.container.beating import beat
 from appliance.container.family import adopt_orphans, relatives, runs_conducted, tell
+from appliance.container.reserve import look_after_reserve
 from appliance.domain.home import Home
 from appliance.services.resuming import resumes_at_start
+from appliance.services.volume import in_container
 
 GRACE = 52.0
 """Seconds that processes have to save and leave: a conductor gives its worker 30, and Docker gives us 60."""
@@ -157,7 +159,14 @@ def main(arguments: list[str]) -> int:
 
         report_error(error, as_json=any(argument in ("--json", "--jsonl") for argument in arguments))
         return int(error.exit_code)
-    supervisor = Supervisor(beat=beat, say=_narrate)
+    root = Home.from_environment().root
+
+    def live() -> None:
+        beat()
+        if in_container():
+            look_after_reserve(root)
+
+    supervisor = Supervisor(beat=live, say=_narrate)
     if not keeps:
         return supervisor.work([*greenwave, *arguments])
     _narrate("keeping" if keeping else "keeping_unnoted", container=socket.gethostname())
