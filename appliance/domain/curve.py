@@ -33,15 +33,10 @@ def thinned(points: Sequence[Point], limit: int = VISIBLE_POINTS) -> tuple[Point
     if len(points) <= limit:
         return tuple(points)
     inner, stretches = len(points) - 2, (limit - 2) // 2
+    heights = [value if value == value else float("inf") for _, value in points]
     kept = [points[0]]
     for number in range(stretches):
-        stretch = range(1 + number * inner // stretches, 1 + (number + 1) * inner // stretches)
-        lowest = min(stretch, key=lambda place: _height(points[place]))
-        highest = max(stretch, key=lambda place: _height(points[place]))
-        kept += [points[place] for place in sorted({lowest, highest})]
+        begin, end = 1 + number * inner // stretches, 1 + (number + 1) * inner // stretches
+        stretch = heights[begin:end]
+        kept += [points[begin + place] for place in sorted({stretch.index(min(stretch)), stretch.index(max(stretch))})]
     return (*kept, points[-1])
-
-
-def _height(point: Point) -> float:
-    value = point[1]
-    return value if value == value else float("inf")

@@ -16,10 +16,11 @@ from appliance.domain.event import Notice
 from appliance.domain.home import Home
 from appliance.domain.look import Look
 from appliance.domain.recipe import CleaningRecipe, MixRecipe, Recipe, SplitRecipe
-from appliance.domain.row import Row, row_from_json
+from appliance.domain.row import Row
 from appliance.domain.run import Run
 from appliance.domain.spec import LookSpec
 from appliance.files.line_index import LineIndex
+from appliance.files.rows import parsed_row
 from appliance.running.direct import stage_events
 from appliance.services.mixing import parts_of_mix
 from appliance.services.names import free_stem
@@ -121,10 +122,7 @@ class DatasetService:
         """Rows of a dataset, read as they are asked for. Raises ``rows_missing`` or ``rows_damaged``."""
         dataset = self.get(key)
         for number, (_, line) in enumerate(self.lines(dataset, skip, limit), skip + 1):
-            try:
-                yield row_from_json(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ApplianceError("rows_damaged", path=str(rows_file(dataset)), line=number) from error
+            yield parsed_row(line, rows_file(dataset), number)
 
     def lines(self, dataset: Dataset, skip: int, limit: int | None = None) -> Iterator[tuple[int, bytes]]:
         """``(place in bytes, line)`` of rows; where one was read before, another is found at once. Raises ``rows_missing``."""

@@ -75,7 +75,7 @@ class Terminal:
         while time.monotonic() < until:
             if text.encode() in self.written[since:]:
                 return len(self.written)
-            time.sleep(0.05)
+            time.sleep(0.005)
         raise AssertionError(f"{text!r} was never written: {bytes(self.written[-3000:])!r}")
 
     def settle(self, quiet: float = 0.6, seconds: float = 20.0) -> None:

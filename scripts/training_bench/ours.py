@@ -64,7 +64,7 @@ def start(spec: TrainSpec, settings: Settings) -> None:
     place.write_bytes(msgspec.json.encode(spec))
 
     from appliance.running.worker import main as work
-    from scripts.training_bench.recorder import stop_at_first_forward
+    from scripts.training_bench.start import stop_at_first_forward
 
     stop_at_first_forward(Path(settings.result))
     sys.exit(work(["train", str(place)]))
@@ -87,7 +87,8 @@ def train(spec: TrainSpec, settings: Settings) -> None:
     steps = story["history"]["steps"]
     assert len(ends) == len(steps) + 1, "steps shorter than half a second are not told one by one"
 
-    from scripts.training_bench.recorder import labels_digest, row_digest, versions
+    from scripts.training_bench.recorder import labels_digest, row_digest
+    from scripts.training_bench.start import versions
 
     rows = _trained_rows(Path(spec.cache))
     result: dict[str, Any] = {

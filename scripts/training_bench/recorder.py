@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import resource
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from transformers import TrainerCallback
 
 from scripts.training_bench.settings import Settings
-
-LIBRARIES = ("torch", "transformers", "peft", "bitsandbytes", "trl", "datasets", "accelerate", "llamafactory", "unsloth")
+from scripts.training_bench.start import stop_at_first_forward, versions
 
 
 class Recorder:
@@ -112,29 +108,6 @@ def row_digest(said: Sequence[int]) -> str:
 def labels_digest(rows: Sequence[str]) -> str:
     """Of all rows, whatever their order."""
     return hashlib.sha256("".join(sorted(rows)).encode()).hexdigest()[:16]
-
-
-def stop_at_first_forward(result: Path) -> None:
-    """End this process when the first module of a model is called, and write down how long after its start that was."""
-    from torch.nn.modules.module import register_module_forward_pre_hook
-
-    def stop(*_arguments: Any) -> None:
-        seconds = time.time() - psutil.Process().create_time()
-        result.write_text(json.dumps({"start": seconds, "versions": versions()}), "utf-8")
-        os._exit(0)
-
-    register_module_forward_pre_hook(stop)
-
-
-def versions() -> dict[str, str]:
-    """Of the libraries that are there."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _rows(batch: Any) -> list[list[int]]:

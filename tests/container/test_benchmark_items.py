@@ -47,13 +47,6 @@ print(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def inspected(image: str) -> dict[str, Any]:
-    """The image as the engine describes it."""
-    found: dict[str, Any] = json.loads(docker("image", "inspect", image).stdout)[0]
-    return found
-
-
-@pytest.fixture(scope="module")
 def files(image: str) -> dict[str, list[str]]:
     """What is remarkable about the image's files, seen by root."""
     walk = ("run", "--rm", "--read-only", "--network=none", "--user=0:0", f"--entrypoint={PYTHON}", image, "-c", WALK)

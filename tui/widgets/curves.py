@@ -20,6 +20,8 @@ PICTURES: tuple[tuple[str, ...], ...] = (
 )
 """Figures that are drawn together; one picture at a time."""
 
+_POINTS_OF_A_COLUMN = 4
+"""A column of braille has two dots side by side, each of which shows the lowest and the highest value of its stretch."""
 _MARKERS = ("braille", "dot", "sd")
 _COLOURS = ("green", "yellow", "cyan")
 
@@ -68,7 +70,8 @@ class Curves(Vertical):
         )
         plot = self.query_one(PlotextPlot)
         plot.plt.clear_data()
+        visible = _POINTS_OF_A_COLUMN * max(plot.size.width, self.app.size.width // 2)
         for place, name in enumerate(names):
-            steps, values = zip(*thinned(self._points[name]), strict=True)
+            steps, values = zip(*thinned(self._points[name], visible), strict=True)
             plot.plt.plot(list(steps), list(values), marker=_MARKERS[place], color=_COLOURS[place])
         plot.refresh()

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import msgspec
 
 from appliance.domain.dataset import REJECTED_FILE, ROWS_FILE, Rejected, printable
-from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress
 from appliance.domain.row import Row, row_from_json, row_to_json, texts_of
 from appliance.domain.spec import CleanSpec
 from appliance.files.lines import BLOCK, LineWriter
+from appliance.files.rows import parsed_row
 from appliance.processes.pool import ordered_map
 from appliance.stages.clean.report import Report
 from appliance.stages.clean.rules import MEETING_RULES, ROW_RULES
@@ -116,10 +116,7 @@ def clean_block(spec: CleanSpec, block: Block) -> Outcome:
     lines = block.data.removesuffix(b"\n").split(b"\n")
     outcome.read = len(lines)
     for line, data in enumerate(lines, block.first_line):
-        try:
-            row = row_from_json(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=spec.rows, line=line) from error
+        row = parsed_row(data, spec.rows, line)
         result = _through(row, line, rules, outcome.reports)
         if isinstance(result, Dropped):
             outcome.rejected.append((line, rejection(line, row, result)))

@@ -16,11 +16,11 @@ import msgspec
 
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Produced, Progress, Started
-from appliance.domain.row import row_from_json
 from appliance.domain.spec import DescribeSpec
 from appliance.files.checksum import file_sha256
 from appliance.files.lines import read_lines
 from appliance.files.publish import published_file
+from appliance.files.rows import parsed_row
 from appliance.files.space import disk_full_named
 from appliance.processes.pool import ordered_map
 from appliance.stages.describe.measures import Measure, characters, tokens
@@ -66,10 +66,7 @@ def counted(block: Block) -> tuple[int, Tally]:
     """The position behind a block and the counts of its rows; raises ``rows_damaged``."""
     rows = []
     for number, line in enumerate(block.lines, block.first):
-        try:
-            rows.append(row_from_json(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=block.spec.rows, line=number) from error
+        rows.append(parsed_row(line, block.spec.rows, number))
     tally = Tally(is_tokens=bool(block.spec.base))
     for row, (length, trained) in zip(rows, _measure(block.spec.base, block.spec.adapter)(rows), strict=True):
         tally.add(row, length, trained)

@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from appliance.domain.conversation import Conversation, from_json
 from appliance.domain.errors import ApplianceError
-from appliance.files.lines import read_lines
+from appliance.files.rows import read_rows_as
 from appliance.stages.export.children import child_main
 from appliance.stages.export.sampling import LONGEST, Sample, SampleRequest
 from appliance.stages.language_model.chat_template import ChatTemplate
@@ -69,11 +69,7 @@ def _chosen(path: Path, most: int) -> tuple[int, list[Conversation]]:
 
     def counted() -> Iterator[Conversation]:
         nonlocal count
-        for line, _, data in read_lines(path):
-            try:
-                conversation = from_json(data)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+        for _, _, conversation in read_rows_as(from_json, path):
             count += 1
             yield conversation
 

@@ -19,6 +19,7 @@ from appliance.domain.spec import GroupSpec
 from appliance.files.checksum import file_sha256
 from appliance.files.lines import BLOCK, LineWriter, read_lines
 from appliance.files.publish import published_file
+from appliance.files.rows import read_rows
 from appliance.files.space import disk_full_named, require_space
 from appliance.stages.clean.rules.contradictions import contradicting, question_of
 from appliance.stages.near_duplicates import find_groups
@@ -58,11 +59,8 @@ def _near(spec: GroupSpec, rows: Path, partial: Path, emit: Emit) -> tuple[list[
 def _contradicting(rows: Path, emit: Emit) -> tuple[list[Sequence[int]], dict[str, int]]:
     emit(Started(rows.stat().st_size, "bytes", "contradictions"))
     questions, told = array("Q"), 0
-    for line, position, data in read_lines(rows):
-        try:
-            questions.append(question_of(row_from_json(data)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(rows), line=line) from error
+    for _, position, row in read_rows(rows):
+        questions.append(question_of(row))
         if position - told >= BLOCK:
             emit(Progress(position))
             told = position

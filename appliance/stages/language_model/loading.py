@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from appliance.files.safetensors_header import read_header
 from appliance.stages.language_model.attention import PACK_ATTENTION
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.new_tokens import grow_embeddings, rows_of_adapter
-from appliance.stages.language_model.nf4_cache import Nf4Cache, nf4_key
+from appliance.stages.language_model.nf4_cache import Entry, Nf4Cache, nf4_key
 from appliance.stages.language_model.tokenizer import load_tokenizer
 
 __all__ = [
@@ -67,13 +68,8 @@ def load_base(folder: Path, device: Device, *, quantize: bool, cache: Path | Non
 def _load_quantized(folder: Path, device: Device, cache: Path | None, emit: Emit) -> Any:
     kept = Nf4Cache(cache) if cache else None
     key = nf4_key(folder, device) if kept else ""
-    if kept and (place := kept.find(key)):
-        try:
-            model = _load(place, device)
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
-            pass  # what cannot be loaded is made again
-        else:
-            return _as_if_quantized_here(model, folder, device)
+    if kept and (entry := kept.find(key)) and (model := _load_entry(entry, device)):
+        return _as_if_quantized_here(model, folder, device)
     settings = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": device.dtype}
     model = _load(folder, device, quantization_config=BitsAndBytesConfig(load_in_4bit=True, **settings))
     if kept:
@@ -84,6 +80,17 @@ def _load_quantized(folder: Path, device: Device, cache: Path | None, emit: Emit
             # A cache that cannot be written costs time, not a training.
             emit(Notice("warning", "nf4_not_kept", {"reason": str(error)[:200]}))
     return model
+
+
+def _load_entry(entry: Entry, device: Device) -> Any:
+    """The model of a cache's entry; None when it is damaged, and has to be made again. It is read and checked at the same time."""
+    with ThreadPoolExecutor(1) as beside:
+        is_whole = beside.submit(entry.is_whole)
+        try:
+            model = _load(entry.folder, device)
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
+            return None
+        return model if is_whole.result() else None
 
 
 def _as_if_quantized_here(model: Any, folder: Path, device: Device) -> Any:

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import msgspec
 import torch
 from safetensors.torch import save_file
 
-from appliance.files.checksum import folder_manifest, size_of
+from appliance.files.checksum import file_sha256, folder_manifest, size_of
 from appliance.files.publish import PARTIAL, sync_file, sync_folder
 from appliance.files.safetensors_header import StoredTensor, tensors_of_folder
 from appliance.files.space import KEEP_FREE
@@ -32,12 +33,28 @@ LARGEST = 24_000_000_000
 """Bytes of all entries together; a base of 14 B parameters takes 11 GB."""
 
 _MANIFEST = "manifest.json"
+_WEIGHTS = "model.safetensors"
 _ABANDONED = 24 * 3600
 """Seconds after which a folder that nobody finished is removed."""
 _SAMPLES, _SAMPLE_BYTES = 64, 64 << 10
 """How much of each file of weights goes into the fingerprint, besides its length, its time and its header: all of it would take longer
 than quantizing on a GPU."""
 _TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A quantized base on disk."""
+
+    folder: Path
+    weights_sha256: str
+
+    def is_whole(self) -> bool:
+        """Whether every byte of the weights is as it was written: half a second for each GB, in which other threads can read them."""
+        try:
+            return file_sha256(self.folder / _WEIGHTS) == self.weights_sha256
+        except OSError:
+            return False
 
 
 class Nf4Cache:
@@ -47,19 +64,20 @@ class Nf4Cache:
         self._folder = folder
         self._largest = largest
 
-    def find(self, key: str) -> Path | None:
-        """The folder that was put under a key, if it is there and every byte is as it was written."""
+    def find(self, key: str) -> Entry | None:
+        """What was put under a key, if it is there and, but for its weights, every byte is as it was written."""
         place = self._folder / key
         try:
             wanted = msgspec.json.decode((place / _MANIFEST).read_bytes(), type=dict[str, str])
-            found = folder_manifest(place, leave_out=frozenset({_MANIFEST}))
+            found = folder_manifest(place, leave_out=frozenset({_MANIFEST, _WEIGHTS}))
         except (OSError, msgspec.DecodeError):
             return None
-        if found != wanted or not found:
+        weights = wanted.pop(_WEIGHTS, "")
+        if found != wanted or not weights:
             return None
         with contextlib.suppress(OSError):
             os.utime(place)  # eviction looks here
-        return place
+        return Entry(place, weights)
 
     def put(self, key: str, model: Any, base: Path) -> bool:
         """Keep a quantized model; False when the disk has no room to spare. Raises OSError when the disk does not take it."""
@@ -71,7 +89,7 @@ class Nf4Cache:
             return False
         partial = Path(tempfile.mkdtemp(dir=self._folder, prefix=key, suffix=PARTIAL))
         try:
-            save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
+            save_file(tensors, partial / _WEIGHTS, metadata={"format": "pt"})
             model.config.save_pretrained(partial)
             (partial / _MANIFEST).write_bytes(msgspec.json.encode(folder_manifest(partial)))
             for path in partial.iterdir():
@@ -82,7 +100,7 @@ class Nf4Cache:
         return True
 
     def _publish(self, partial: Path, place: Path) -> None:
-        if place.exists() and self.find(place.name) is None:
+        if place.exists() and not ((entry := self.find(place.name)) and entry.is_whole()):
             _remove(place)  # a damaged one
         with contextlib.suppress(FileExistsError, OSError):  # somebody else was quicker with the same entry
             partial.rename(place)

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,8 +20,8 @@ from appliance.domain.conversation import Conversation, Message
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress, Started
-from appliance.domain.row import Row, row_from_json
-from appliance.files.lines import read_lines
+from appliance.domain.row import Row
+from appliance.files.rows import read_rows
 from appliance.inference.wording import plain_text
 from appliance.stages.language_model.chat_template import ChatTemplate, Span
 
@@ -233,11 +232,7 @@ def row_blocks(path: Path) -> Iterator[tuple[int, list[Row]]]:
     """Some rows of one kind at a time, with the position in the file behind them in bytes."""
     waiting: list[Row] = []
     position = 0
-    for line, after, data in read_lines(path):
-        try:
-            row = row_from_json(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+    for _, after, row in read_rows(path):
         if waiting and (len(waiting) == _ROWS_AT_ONCE or type(waiting[0]) is not type(row)):
             yield position, waiting
             waiting = []

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError
-from appliance.domain.row import Row, row_from_json
+from appliance.domain.row import Row
 from appliance.domain.spec import MixedRows
-from appliance.files.lines import BLOCK, read_lines
+from appliance.files.lines import BLOCK
+from appliance.files.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,7 @@ def read_part(mixed: MixedRows, label: str, count_tokens: Callable[[Row], int] |
     names: dict[str, int] = {}
     labels: set[str] = set()
     kind, told = "conversations", 0
-    for line, position, data in read_lines(path):
-        try:
-            row = row_from_json(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+    for line, position, row in read_rows(path):
         ends.append(position)
         labels.update(row.labels)
         classes.append(names.setdefault(row.labels.get(label, ""), len(names)) if label else 0)

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.domain.conversation import Conversation
-from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress
-from appliance.domain.row import Row, row_from_json
-from appliance.files.lines import read_lines
+from appliance.domain.row import Row
+from appliance.files.rows import read_rows
 from appliance.stages.near_duplicates.arithmetic import PERMUTATIONS, SKETCH, sketch_rows
 
 _BLOCK_CHARS = 1 << 19
@@ -94,11 +92,8 @@ def _blocks(rows: Path) -> Iterator[tuple[int, list[str]]]:
     """Some rows' texts at a time, with the position behind them in bytes."""
     waiting: list[str] = []
     characters = position = 0
-    for line, position, data in read_lines(rows):
-        try:
-            text = compared_text(row_from_json(data))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(rows), line=line) from error
+    for _, position, row in read_rows(rows):
+        text = compared_text(row)
         waiting.append(text)
         characters += len(text)
         if characters >= _BLOCK_CHARS:

@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 
 from appliance.domain.document import Document
-from appliance.domain.errors import ApplianceError
 from appliance.domain.recipe import RedactionRecipe
 from appliance.domain.redaction import KindReport
-from appliance.domain.row import row_from_json, row_to_json
+from appliance.domain.row import row_to_json
 from appliance.files.lines import read_lines
+from appliance.files.rows import parsed_row
 from appliance.stages.redact.redactor import Chosen, Redactor, Seen, masked
 
 BLOCK_BYTES = 1 << 18
@@ -83,10 +83,7 @@ def redact_block(redactor: Redactor, block: Block, check: bool) -> Done:
     """Redact or check each row of a block. Raises ``rows_damaged`` with the line."""
     done = Done(block.position, len(block.lines))
     for number, line in enumerate(block.lines, block.first):
-        try:
-            row = row_from_json(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path="", line=number) from error
+        row = parsed_row(line, "", number)
         done.documents += isinstance(row, Document)
         if check:
             redacted, seen = row, redactor.check(row)

@@ -21,10 +21,10 @@ from appliance.domain.document import Document
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Artifact, Emit, Produced, Progress, Started
 from appliance.domain.recipe import SplitRecipe
-from appliance.domain.row import row_from_json
 from appliance.domain.spec import SplitSpec
 from appliance.files.lines import BLOCK, LineWriter, read_lines
 from appliance.files.publish import published_folder
+from appliance.files.rows import read_rows
 from appliance.files.space import disk_full_named, require_space
 from appliance.stages.split.sides import SIDES, Rows, divided, score
 
@@ -70,11 +70,7 @@ def _read(path: Path, recipe: SplitRecipe, emit: Emit) -> tuple[Rows, str]:
     hashes, scores, classes, names = array("Q"), array("Q"), array("i"), dict[str, int]()
     known: set[str] = set()
     kind, told = "conversations", 0
-    for line, position, data in read_lines(path):
-        try:
-            row = row_from_json(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+    for line, position, row in read_rows(path):
         content_hash = row.content_hash()
         hashes.append(int.from_bytes(content_hash[:8]))
         scores.append(score(content_hash, recipe.seed))

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from appliance.domain.conversation import Conversation, from_json
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Progress, Started
-from appliance.files.lines import read_lines
+from appliance.files.rows import read_rows_as
 from appliance.stages.language_model.chat_template import ChatTemplate
 from appliance.stages.language_model.tokenized_rows import TokenizedRows, mark_pairs
 
@@ -82,11 +81,7 @@ def _blocks(path: Path) -> Iterator[tuple[int, list[Conversation]]]:
     """Some rows at a time, with the position in the file behind them in bytes."""
     waiting: list[Conversation] = []
     position = 0
-    for line, position, data in read_lines(path):
-        try:
-            row = from_json(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(path), line=line) from error
+    for line, position, row in read_rows_as(from_json, path):
         if not row.rejected:
             raise ApplianceError("rows_without_preference", path=str(path), line=line)
         waiting.append(row)

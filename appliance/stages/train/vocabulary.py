@@ -13,7 +13,7 @@ from appliance.domain.conversation import Message
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Emit, Notice, Progress, Started
 from appliance.domain.methods import METHODS
-from appliance.files.lines import read_lines
+from appliance.files.rows import read_rows_as
 from appliance.inference.wording import plain_text
 from appliance.stages.language_model.new_tokens import NewTokens, add_tokens
 
@@ -91,14 +91,10 @@ def _counted(rows: Path, tokenizer: Any, new: NewTokens | None, emit: Emit) -> t
 
 
 def _blocks(rows: Path) -> Iterator[tuple[int, list[str]]]:
-    decode = msgspec.json.Decoder(_Row).decode
     waiting: list[str] = []
     position = 0
-    for line, position, data in read_lines(rows):
-        try:
-            waiting += decode(data).texts()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ApplianceError("rows_damaged", path=str(rows), line=line) from error
+    for _, position, row in read_rows_as(msgspec.json.Decoder(_Row).decode, rows):
+        waiting += row.texts()
         if len(waiting) >= _TEXTS_AT_ONCE:
             yield position, waiting
             waiting = []
