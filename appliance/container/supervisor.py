@@ -40,6 +40,11 @@ _HEARD = (*PASSED_ON, signal.SIGTERM, signal.SIGCHLD)
 _BLOCKED = (*_HEARD, signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP)
 
 
+def hold_signals() -> None:
+    """Let signals wait until they are asked for; those that process 1 has no handler for would be lost otherwise."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+
+
 class Supervisor:
     """Looks after one front end, or none, and after every orphan."""
 
@@ -53,8 +58,7 @@ class Supervisor:
         self._told_to_stop = False
         self._terminal = next((descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)), None)
         adopt_orphans()
-        # A signal that is blocked waits until it is asked for; one that process 1 has no handler for would be lost otherwise.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+        hold_signals()
 
     def work(self, command: Sequence[str]) -> int:
         """Run a front end, wait for the runs that it leaves behind, and give its exit status; 0 when told to stop."""
@@ -144,6 +148,7 @@ class Supervisor:
 
 def main(arguments: list[str]) -> int:
     """Look around, then run the command or keep the appliance there; the container's exit status."""
+    hold_signals()  # before anything takes time: a stop may come at once
     from appliance.container.surroundings import claim_keeping, look_around
     from appliance.domain.errors import ApplianceError
 
