@@ -14,6 +14,7 @@ from pathlib import Path
 USELESS = (
     "include",  # llama.cpp's headers
     "llama_cpp/lib/cmake",
+    "llama_cpp/lib/libggml-cuda.so",  # llama.cpp loads the one beside its programs
     "llama_cpp/lib/pkgconfig",
     "numba/**/tests",
     "numpy/**/tests",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from scripts.container.engine import has_image, require_engine
-from scripts.container.shelf import hash_of, sha256
+from scripts.container.engine import docker, has_image, require_engine
+from scripts.container.shelf import cache, hash_of, sha256
 from scripts.container.telling import Refused, call, say
 from scripts.container.wheelhouse import identity
 
@@ -24,17 +25,30 @@ def build(folder: Path, base: str, tag: str | None = None, *, anew: bool = False
     kind, version = ((folder / name).read_text("utf-8").strip() for name in ("kind", "version"))
     tag = tag or f"greenwave:{version}-{kind}"
     recipe = hash_of([sha256(folder / "SHA256SUMS"), identity(base)])
-    if not anew and has_image(tag) and recipe_of(tag) == recipe:
-        return tag
-    verify(folder)
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who asks for the same image at the same time waits for it
+        if anew or not has_image(tag) or recipe_of(tag) != recipe:
+            verify(folder)
+            run_builder(folder, base, tag, {"recipe": recipe, "version": version}, anew=anew)
+    return tag
+
+
+def run_builder(folder: Path, base: str, tag: str, labels: dict[str, str], *, anew: bool) -> None:
+    """Let the engine build, its words on standard error; Refused when it fails."""
     say(f"building {tag} on {base}, without network")
-    command = ["docker", "build", "--network=none", "--force-rm", f"--tag={tag}", f"--label={RECIPE}={recipe}"]
-    command += [f"--build-arg=BASE_IMAGE={base}", f"--build-arg=VERSION={version}", *(["--no-cache"] if anew else []), str(folder)]
+    command = ["docker", "build", "--network=none", "--force-rm", f"--tag={tag}", f"--label={RECIPE}={labels['recipe']}"]
+    command += [f"--build-arg=BASE_IMAGE={base}", f"--build-arg=VERSION={labels['version']}"]
+    command += [*(["--no-cache"] if anew else []), str(folder)]
     # The classic builder is everywhere; whoever has BuildKit may say so.
     environment = {"DOCKER_BUILDKIT": "0", **os.environ}
     if subprocess.run(command, stdout=sys.stderr, check=False, stdin=subprocess.DEVNULL, env=environment).returncode:
         raise Refused(f"The image {tag} could not be built.", "the builder's own words are above.")
-    return tag
+
+
+def forget(tag: str) -> None:
+    """Remove an image."""
+    docker(["image", "rm", tag], f"{tag} could not be removed.")
 
 
 def recipe_of(tag: str) -> str:

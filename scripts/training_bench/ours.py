@@ -11,6 +11,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -63,11 +64,18 @@ def start(spec: TrainSpec, settings: Settings) -> None:
     place = Path(settings.work) / "spec.json"
     place.write_bytes(msgspec.json.encode(spec))
 
-    from appliance.running.worker import main as work
+    from appliance.running import worker
     from scripts.training_bench.start import stop_at_first_forward
 
-    stop_at_first_forward(Path(settings.result))
-    sys.exit(work(["train", str(place)]))
+    imported = worker.imported
+
+    def watched(name: str) -> ModuleType:
+        module = imported(name)
+        stop_at_first_forward(Path(settings.result))
+        return module
+
+    worker.imported = watched
+    sys.exit(worker.main(["train", str(place)]))
 
 
 def train(spec: TrainSpec, settings: Settings) -> None:

@@ -51,6 +51,11 @@ def test_shell_scripts_are_clean() -> None:
     must_pass("shellcheck", *map(str, scripts))
 
 
+def test_the_dockerfile_is_clean() -> None:
+    """Hadolint finds nothing in the Dockerfile that is not justified there."""
+    must_pass("hadolint", "--no-color", "Dockerfile")
+
+
 def test_generated_pages_are_current() -> None:
     """The pages of the documentation that are made from the code say what the code says."""
     must_pass("python", str(HOUSE / "scripts/make-docs"), "--check")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,6 +96,12 @@ def memory_errors_named() -> Iterator[None]:
             case "host":
                 raise _host_memory_error() from error
         raise
+
+
+def give_back_memory() -> None:
+    """Let the system have what the C library holds back of freed memory; it would do so by itself only at the heap's end."""
+    with suppress(AttributeError):  # other C libraries than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def lacking_memory(error: Exception) -> Literal["gpu", "host"] | None:

@@ -26,7 +26,7 @@ from appliance.domain.family import Family
 from appliance.files.base_screening import read_json_object, screen_base
 from appliance.files.safetensors_header import read_header
 from appliance.stages.language_model.attention import PACK_ATTENTION
-from appliance.stages.language_model.device import Device
+from appliance.stages.language_model.device import Device, give_back_memory
 from appliance.stages.language_model.new_tokens import grow_embeddings, rows_of_adapter
 from appliance.stages.language_model.nf4_cache import Entry, Nf4Cache, nf4_key
 from appliance.stages.language_model.tokenizer import load_tokenizer
@@ -62,7 +62,15 @@ def load_base(folder: Path, device: Device, *, quantize: bool, cache: Path | Non
     model.requires_grad_(False)
     if quantize:
         keep_weights_in_place(model)
+    give_back_memory()
     return model.eval()
+
+
+def _let_file_go(model: torch.nn.Module) -> None:
+    """Copy what is not NF4 out of the base's file: as long as one tensor lies in it, all of it that was read stays in memory."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point():
+            tensor.data = tensor.data.clone()
 
 
 def _load_quantized(folder: Path, device: Device, cache: Path | None, emit: Emit) -> Any:
@@ -72,6 +80,8 @@ def _load_quantized(folder: Path, device: Device, cache: Path | None, emit: Emit
         return _as_if_quantized_here(model, folder, device)
     settings = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": device.dtype}
     model = _load(folder, device, quantization_config=BitsAndBytesConfig(load_in_4bit=True, **settings))
+    if device.kind == "cpu":
+        _let_file_go(model)
     if kept:
         try:
             if not kept.put(key, model, folder):

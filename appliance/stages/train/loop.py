@@ -18,7 +18,7 @@ from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Metric, Notice, Progress, Started
 from appliance.domain.recipe import TrainingRecipe
 from appliance.processes.stopping import Stopped, deferred, saved_in_time
-from appliance.stages.language_model.device import Device, lacking_memory
+from appliance.stages.language_model.device import Device, give_back_memory, lacking_memory
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
 from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.diagnosis import Doctor, require_healthy
@@ -229,6 +229,7 @@ class Trainer:
         self._tell(self._doctor.after_validation(record))
 
     def _measured(self, objective: Objective, examined: TokenizedRows) -> Measured:
+        give_back_memory()  # what steps leave in the heap is of other sizes than what is needed here, and in a checkpoint
         while True:
             tokens, rows = (max(1, 2 * size >> self.history.halvings) for size in (pack_tokens(self.recipe), self.recipe.micro_batch_size))
             try:
@@ -270,6 +271,7 @@ class Trainer:
     def _save(self) -> None:
         if self.history.step == self._saved_step or not self._group.is_first:
             return
+        give_back_memory()
         with deferred() as asked_to_stop:
             try:
                 self._checkpoints.save(self.history.step, self._fill_checkpoint)

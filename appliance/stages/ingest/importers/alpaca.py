@@ -43,12 +43,14 @@ def read(source: Source, asked: Mapping[str, str]) -> Reading:
 
 def messages_of(row: AlpacaRow) -> tuple[Message, ...]:
     """Instruction and input become one question, with a blank line between them."""
-    question = "\n\n".join(part for part in (row.instruction, row.input) if part and not part.isspace())
-    if not question:
+    question, given, answer = row.instruction or "", row.input, row.output
+    if given and not given.isspace():
+        question = given if turns.is_blank(question) else f"{question}\n\n{given}"
+    elif turns.is_blank(question):
         raise Refused("row_without_question")
-    if turns.is_blank(row.output or ""):
+    if not answer or answer.isspace():
         raise Refused("row_without_answer")
-    asked_and_answered = (Message("user", question), Message("assistant", row.output or ""))
+    asked_and_answered = (Message("user", question), Message("assistant", answer))
     if not row.system and not row.history:
         return asked_and_answered
     before = [Message("system", row.system)] if row.system else []
