@@ -22,8 +22,10 @@ from typing import Any
 
 from appliance.container.beating import beat
 from appliance.container.family import adopt_orphans, relatives, runs_conducted, tell
+from appliance.container.reserve import look_after_reserve
 from appliance.domain.home import Home
 from appliance.services.resuming import resumes_at_start
+from appliance.services.volume import in_container
 
 GRACE = 52.0
 """Seconds that processes have to save and leave: a conductor gives its worker 30, and Docker gives us 60."""
@@ -36,6 +38,11 @@ PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signa
 """For the front end as they come. At a terminal it gets most of them from there, being in its foreground."""
 _HEARD = (*PASSED_ON, signal.SIGTERM, signal.SIGCHLD)
 _BLOCKED = (*_HEARD, signal.SIGTTOU, signal.SIGTTIN, signal.SIGTSTP)
+
+
+def hold_signals() -> None:
+    """Let signals wait until they are asked for; those that process 1 has no handler for would be lost otherwise."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
 
 
 class Supervisor:
@@ -51,8 +58,7 @@ class Supervisor:
         self._told_to_stop = False
         self._terminal = next((descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)), None)
         adopt_orphans()
-        # A signal that is blocked waits until it is asked for; one that process 1 has no handler for would be lost otherwise.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+        hold_signals()
 
     def work(self, command: Sequence[str]) -> int:
         """Run a front end, wait for the runs that it leaves behind, and give its exit status; 0 when told to stop."""
@@ -142,6 +148,7 @@ class Supervisor:
 
 def main(arguments: list[str]) -> int:
     """Look around, then run the command or keep the appliance there; the container's exit status."""
+    hold_signals()  # before anything takes time: a stop may come at once
     from appliance.container.surroundings import claim_keeping, look_around
     from appliance.domain.errors import ApplianceError
 
@@ -157,7 +164,14 @@ def main(arguments: list[str]) -> int:
 
         report_error(error, as_json=any(argument in ("--json", "--jsonl") for argument in arguments))
         return int(error.exit_code)
-    supervisor = Supervisor(beat=beat, say=_narrate)
+    root = Home.from_environment().root
+
+    def live() -> None:
+        beat()
+        if in_container():
+            look_after_reserve(root)
+
+    supervisor = Supervisor(beat=live, say=_narrate)
     if not keeps:
         return supervisor.work([*greenwave, *arguments])
     _narrate("keeping" if keeping else "keeping_unnoted", container=socket.gethostname())

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from appliance.container.reserve import look_after_reserve
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice
 from appliance.domain.home import Home
@@ -43,17 +43,16 @@ def look_around(arguments: Sequence[str], *, keeps: bool) -> Iterator[Notice]:
     if _TELLS_BY_ITSELF not in arguments[:1]:
         require_volume(root)
         require_own(root)
+        look_after_reserve(root)
         yield from _limits(root, beside_keeper=not keeps)
         yield from _graphics()
 
 
 def require_scratch() -> None:
-    """Raise ``scratch_missing`` unless temporary files can be made."""
-    try:
-        with tempfile.TemporaryFile():
-            pass
-    except OSError as error:
-        raise ApplianceError("scratch_missing", ExitCode.USAGE, reason=error.strerror or str(error)) from error
+    """Raise ``scratch_missing`` unless temporary files can be made where they belong: else they would end up on the volume."""
+    place = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # only looked at here
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ApplianceError("scratch_missing", ExitCode.USAGE, path=place)
 
 
 def claim_keeping(root: Path) -> HeldLock | None:

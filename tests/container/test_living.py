@@ -18,6 +18,15 @@ from scripts.screens.terminal import Terminal
 
 pytestmark = pytest.mark.docker
 
+PYTHON = "/opt/greenwave/bin/python"
+FILLING = """
+with open("/data/full", "wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(bytes(4096))
+    except OSError:
+        pass
+"""
 PHASES_OF_THE_TEST = ("import", "training", "writing a checkpoint", "export", "evaluation", "serving")
 
 
@@ -67,7 +76,7 @@ def test_nothing_is_written_elsewhere(image: str, home: Path) -> None:
         assert "docker stop" in done.stderr  # it said that the work goes on, and stayed for it
         states = [run["state"] for run in json.loads(box.run("runs", "list", "--json").stdout)]
     assert states == ["done"]
-    assert {place.name.partition(".")[0] for place in home.iterdir()} <= {"records", "greenwave", "datasets", "runs", "cache"}
+    assert {place.name.partition(".")[0] for place in home.iterdir()} <= {"records", "greenwave", "datasets", "runs", "cache", "reserve"}
     if (home / "cache").exists():
         assert {place.name for place in (home / "cache").iterdir()} <= {"compiled"}
 
@@ -137,32 +146,23 @@ def test_a_volume_of_somebody_else_is_refused(image: str, home: Path, volume: Ca
     assert list(home.iterdir()) == []
 
 
-def test_a_full_volume_can_be_looked_at(image: str, volume: Callable[..., str]) -> None:
-    """What is there is listed, with a notice; new work is refused as no room; once there is room, it is done."""
+def test_a_full_volume_can_be_looked_at(image: str, tmp_path: Path, volume: Callable[..., str]) -> None:
+    """Without a byte left, what is there is listed, with a notice; new work is refused as no room; once there is room, it is done."""
     small = volume("--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=24m,mode=1777")
+    source = owned(tmp_path / "medium") / "records.jsonl"
+    source.write_bytes(demo.records_file().read_bytes() * 100)
     with Box(image, None, (f"--volume={small}:/data",)) as box:
         box.start()
-        filling = (
-            "import os; file = open('/data/full', 'wb', buffering=0)\ntry:\n  while True: file.write(bytes(4096))\nexcept OSError: pass"
-        )
         box.greenwave("runs", "list")
-        docker("cp", str(demo.records_file()), f"{box.name}:/data/records.jsonl", check=False)
-        docker("exec", box.name, "/opt/greenwave/bin/python", "-c", filling)
-        again = Box(image, None, (f"--volumes-from={box.name}",))
+        docker("exec", box.name, PYTHON, "-c", FILLING)
+        again = Box(image, None, (f"--volume={small}:/data", f"--volume={source.parent}:/media:ro"))
         listed = again.run("runs", "list", "--json")
         assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
-        assert "volume" in listed.stderr
-        importing = (
-            "datasets",
-            "import",
-            "/opt/greenwave/lib/python3.11/site-packages/appliance/demo/records.jsonl",
-            "--name",
-            "rows",
-            "--json",
-        )
+        assert "full" in listed.stderr
+        importing = ("datasets", "import", "/media/records.jsonl", "--name", "rows", "--json")
         refused = again.run(*importing)
         assert refused.returncode == 4, refused.stderr
-        docker("exec", box.name, "/opt/greenwave/bin/python", "-c", "import os; os.unlink('/data/full')")
+        docker("exec", box.name, PYTHON, "-c", "import os; os.unlink('/data/full')")
         assert again.run(*importing).returncode == 0
 
 

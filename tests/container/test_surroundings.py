@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from appliance.container.reserve import RESERVE, look_after_reserve
 from appliance.container.surroundings import KEEPER_LOCK, claim_keeping, look_around
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.home import Home
@@ -80,6 +82,34 @@ def test_what_limits_work_is_told(own_home: Path, monkeypatch: pytest.MonkeyPatc
         told = [notice.code for notice in look_around(["runs", "list"], keeps=False)]
     assert told == ["volume_full", "volume_kept_elsewhere"]
     assert list(look_around(["--help"], keeps=False)) == []
+
+
+def test_a_reserve_is_given_back_when_it_is_needed(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken where there is plenty of room, kept, given back on a full volume, and taken again."""
+    free = [1 << 30]
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free[0]))
+    place = own_home / "reserve"
+    for there in (True, True):
+        look_after_reserve(own_home)
+        assert place.exists() == there
+    assert place.stat().st_blocks * 512 >= RESERVE
+    free[0] = 0
+    look_after_reserve(own_home)
+    assert not place.exists()
+    free[0] = RESERVE
+    look_after_reserve(own_home)
+    assert not place.exists()  # what was given back is free now, and must not be taken at once
+    free[0] = 1 << 30
+    look_after_reserve(own_home)
+    assert place.exists()
+    look_after_reserve(own_home / "not there")
+
+
+def test_temporary_files_have_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they cannot be made the start is refused, before anything looks at the volume."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    with pytest.raises(ApplianceError, match="scratch_missing"):
+        list(look_around(["runs", "list"], keeps=False))
 
 
 @pytest.mark.parametrize(
