@@ -12,6 +12,7 @@ from appliance.cli.options import detach_option, json_option
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.starting import as_object, follow_and_show, model_facts
 from appliance.cli.wording import label, told
+from appliance.domain.event import Notice
 from appliance.texts.speech import human_bytes, say
 
 
@@ -21,15 +22,22 @@ def command() -> None:
 
 
 @command.command("import", help=told("models import"))
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help=told("option.name"))
 @click.option("--base", metavar="MODEL", help=told("option.base_of_adapter"))
 @detach_option
 @json_option
-def import_(folder: Path, name: str, base: str | None, detach: bool, as_json: bool) -> None:
-    """Bring a base model folder or an adapter in."""
+def import_(source: Path, name: str, base: str | None, detach: bool, as_json: bool) -> None:
+    """Bring a base model folder, a GGUF file or an adapter in."""
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.models.start_import(folder, name, base), as_json, detach)
+    run = workbench.models.start_import(source, name, base)
+    try:
+        follow_and_show(workbench, run, as_json, detach)
+    except KeyboardInterrupt:
+        for recorded in workbench.runs.events(run.id):
+            if isinstance(recorded.event, Notice) and recorded.event.code == "copy_kept":
+                narrate(say("notices", recorded.event.code, **recorded.event.parameters))
+        raise
 
 
 @command.command("list", help=told("models list"))

@@ -24,6 +24,7 @@ COMMANDS = {
     "runs": "appliance.cli.runs",
     "media": "appliance.cli.media",
     "database": "appliance.cli.database",
+    "selftest": "appliance.cli.selftest",
 }
 
 

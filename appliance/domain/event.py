@@ -31,10 +31,12 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     """``rows``, ``steps``, ``bytes``, ``questions``: a key of the texts, not a word."""
     what: str = ""
     """Which part of the stage this is (a key of the texts), for stages of several parts."""
+    done: int = 0
+    """Units that an earlier try has left."""
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """How many units are done since ``Started``."""
+    """How many units are done, those that an earlier try has left included."""
 
     done: int
 

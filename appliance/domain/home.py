@@ -34,6 +34,11 @@ class Home:
         return self.root / "cache"
 
     @property
+    def copies(self) -> Path:
+        """Models that are being copied in, or were until a medium was pulled out; they become models by a rename."""
+        return self.root / "models" / ".copies"
+
+    @property
     def heavy_lock(self) -> Path:
         """Held by the conductor whose stage uses the machine's memory or GPU."""
         return self.root / "runs" / "heavy.lock"

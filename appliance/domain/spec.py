@@ -26,6 +26,8 @@ class AdoptSpec(Spec, frozen=True, kw_only=True):
     """Folder of the base that an adapter belongs to; empty for anything but an adapter."""
     output: str
     """The new folder, or the new ``.gguf`` file."""
+    copies: str = ""
+    """Folder for what is copied and not complete yet, on the same file system as ``output``; empty for one beside it."""
     check: bool = True
     """Load a GGUF file in a child process and let it answer before it is published."""
 

@@ -26,15 +26,21 @@ def published_folder(place: Path) -> Iterator[Path]:
     partial.mkdir(parents=True)
     try:
         yield partial
-        for folder, _, names in os.walk(partial):
-            for name in names:
-                sync_file(Path(folder) / name)
-            sync_folder(Path(folder))
-        _refuse_existing(place)
-        os.rename(partial, place)
+        publish_folder(partial, place)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def publish_folder(partial: Path, place: Path) -> None:
+    """Let a complete folder become ``place``, which is on the same file system. Raises FileExistsError if ``place`` exists."""
+    for folder, _, names in os.walk(partial):
+        for name in names:
+            sync_file(Path(folder) / name)
+        sync_folder(Path(folder))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_existing(place)
+    os.rename(partial, place)
     sync_folder(place.parent)
 
 
@@ -45,11 +51,17 @@ def published_file(place: Path) -> Iterator[Path]:
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        sync_file(partial)
-        os.replace(partial, place)
+        publish_file(partial, place)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def publish_file(partial: Path, place: Path) -> None:
+    """Let a complete file become ``place``, which is on the same file system, replacing what was there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sync_file(partial)
+    os.replace(partial, place)
     sync_folder(place.parent)
 
 

@@ -28,7 +28,7 @@ from appliance.processes.lines import LineReader
 from appliance.processes.locks import HeldLock, try_lock, wait_for_lock
 from appliance.running.launch import LOCK_VARIABLE
 from appliance.running.launching import ONLY_THIS_MACHINE, worker_command
-from appliance.running.offline import OFFLINE_SWITCHES
+from appliance.running.offline import OFFLINE_SWITCHES, go_offline
 from appliance.running.publishing import publish, sweep_unpublished
 from appliance.running.recording import StageStory
 from appliance.running.stage_table import STAGES
@@ -206,6 +206,7 @@ def _with_log(failure: dict[str, Any], ending: Ending) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """Conduct the run whose lock was inherited; the exit status tells whether it was done."""
+    go_offline()
     # Holding the open file until the process ends is all there is to do with the lock; workers must not get it.
     os.set_inheritable(int(os.environ.pop(LOCK_VARIABLE)), False)
     home = Home.from_environment()

@@ -46,7 +46,7 @@ class HeldModel:
 
 def default_context(model: Model) -> int:
     """Tokens of context for a model when nobody says how many."""
-    return min(4096, int(model.facts.get("context_length", 4096)))
+    return min(4096, int(model.facts.get("context_length") or 4096))
 
 
 def gpu_layers(workbench: Workbench) -> int | Literal["auto"]:

@@ -39,14 +39,12 @@ class ModelService:
         self._redaction = redaction
 
     def start_import(self, source: Path, name: str, base: str | None = None) -> Run:
-        """Start bringing a base model folder in, or with ``base`` a peft adapter's folder.
+        """Start bringing a base model folder in, a GGUF file, or with ``base`` a peft adapter's folder.
 
-        Raises ``source_missing`` or ``base_not_folder``.
+        A folder with a single GGUF file and nothing to train on stands for that file. Raises ``source_missing``.
         """
         try:
-            os.scandir(source).close()
-        except NotADirectoryError:
-            raise ApplianceError("base_not_folder", ExitCode.BAD_DATA, path=str(source)) from None
+            source = _gguf_of(source) if base is None else source
         except OSError as error:
             raise ApplianceError("source_missing", ExitCode.BAD_DATA, path=str(source), reason=error.strerror or "") from error
         parent = ModelRef.of(self._get_kind(base, ("base", "merged"))) if base else None
@@ -252,6 +250,17 @@ class ModelService:
         edges = self._store.lineage.parents_of(identifier) if identifier not in above else ()
         node["parents"] = [self._tree(edge.parent, edge.role, above | {identifier}) for edge in edges]
         return node
+
+
+def _gguf_of(source: Path) -> Path:
+    """The only GGUF file of a folder without a base in it, else the source itself."""
+    if not source.is_dir():
+        source.open("rb").close()
+        return source
+    with os.scandir(source) as entries:
+        names = [entry.name for entry in entries]
+    found = [name for name in names if name.lower().endswith(".gguf")]
+    return source / found[0] if len(found) == 1 and "config.json" not in names else source
 
 
 def _require_exportable(model: Model) -> None:

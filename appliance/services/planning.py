@@ -103,13 +103,15 @@ class Plan:
         return [publication for planned in self.stages for publication in planned.publications]
 
     def adopt(self, source: Path, name: str, base: ModelRef | None = None) -> ModelRef:
-        """Bring a base model folder in, or an adapter's folder for a base that is here."""
+        """Bring a base model folder in, an adapter's folder for a base that is here, or a GGUF file."""
         model_id = new_id("model")
-        kind: Literal["adapter", "base"] = "adapter" if base else "base"
-        place = self._home.artefact("model", model_id) / kind
+        kind: Literal["adapter", "base", "gguf"] = "adapter" if base else "gguf" if source.is_file() else "base"
+        place = self._home.artefact("model", model_id) / (f"{name}.gguf" if kind == "gguf" else kind)
         parents = ((base.id, "base"),) if base else ()
         publication = Publication(role=kind, noun="model", id=model_id, name=name, kind=kind, parents=parents)
-        self._add("adopt", AdoptSpec(source=str(source), base=str(base.path) if base else "", output=str(place)), publication)
+        belongs_to = str(base.path) if base else ""
+        spec = AdoptSpec(source=str(source), base=belongs_to, output=str(place), copies=str(self._home.copies))
+        self._add("adopt", spec, publication)
         return ModelRef(model_id, kind, place, base)
 
     def ingest(self, source: Path, name: str, **choices: Any) -> DatasetRef:

@@ -18,6 +18,8 @@ class StageProgress:
     total: int | None = None
     done: int = 0
     part_began: float = 0.0
+    left_before: int = 0
+    """Units that were done when the part began."""
     last_event: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     artifacts: list[Artifact] = field(default_factory=list)
@@ -31,7 +33,8 @@ class StageProgress:
     def rate(self) -> float | None:
         """Units per second since the part began."""
         elapsed = self.last_event - self.part_began
-        return self.done / elapsed if self.done and elapsed > 0 else None
+        done = self.done - self.left_before
+        return done / elapsed if done > 0 and elapsed > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -55,8 +58,9 @@ class RunProgress:
         stage = self.stage
         stage.last_event = recorded.at
         match recorded.event:
-            case Started(total, unit, what):
-                stage.total, stage.unit, stage.what, stage.done, stage.part_began = total, unit, what, 0, recorded.at
+            case Started(total, unit, what, done):
+                stage.total, stage.unit, stage.what, stage.done, stage.part_began = total, unit, what, done, recorded.at
+                stage.left_before = done
             case Progress(done):
                 stage.done = done
             case Metric(name, _, value):
