@@ -22,13 +22,13 @@ NF4_BYTES = 0.5 + (1 + 4 / 256) / 64
 LOGITS_AT_ONCE = 1024
 """Trained tokens whose logits exist together, as in ``stages/language_model/loss.py``."""
 
-CPU_LIBRARIES = 460_000_000
-"""Resident in a process that has imported torch, transformers, peft and bitsandbytes; measured, torch 2.13 without CUDA."""
+CPU_LIBRARIES = 480_000_000
+"""Resident in a process that has imported torch, transformers, peft and bitsandbytes (380 MB with torch 2.13 without CUDA), and small change."""
 GPU_CONTEXT = 600_000_000
 """What CUDA's context and the libraries' work spaces take of a GPU beside torch's own tensors; not measured here."""
-HEAP_WASTE, WASTEFUL_PIECE = 1.25, 12_000_000
+HEAP_WASTE, WASTEFUL_PIECE = 0.2, 12_000_000
 """Holes in glibc's heap for each byte of activations, and how large the largest must be for that; smaller ones leave fewer holes."""
-WEIGHT_WASTE, WASTEFUL_WEIGHT = 0.6, 4_000_000
+WEIGHT_WASTE, WASTEFUL_WEIGHT = 0.15, 4_000_000
 """The same for matrices that come out of NF4 for one product each and go again, while what is kept lies between them.
 
 Both fitted with ``scripts/bench-plan``; see docs/benchmarks.md.
@@ -110,7 +110,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     framework: int
     """Libraries, or the GPU's context."""
     overhead: int = 0
-    """Holes in the heap; or the base's file, which is in memory while it is read, as far as that is more than all that comes later."""
+    """Copies for checkpoints and holes in the heap; or the base's file, which is in memory while it is read, as far as that is more than all that comes later."""
 
     @property
     def total(self) -> int:
@@ -186,7 +186,8 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
     if not on_cpu:
         return found
     later = found.gradients + found.optimizer + activations + logits
-    holes = _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
+    # Weights and averages are copied when a checkpoint is written, and the copies leave holes as well.
+    holes = found.gradients + found.optimizer + _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
     return msgspec.structs.replace(found, overhead=max(holes, STORED_ITEM * shape.parameters - later))
 
 

@@ -111,7 +111,14 @@ def pinned(name: str) -> str:
 def libraries_recipe(kind: str) -> object:
     """Everything that decides which libraries are gathered."""
     lines = [line for line in CONSTRAINTS.read_text("utf-8").splitlines() if "==" in line]
-    return [FORM, kind, PYTHON, requirements(), sorted(lines), hash_of_files(HOUSE / "scripts/wheelhouse")]
+    return [
+        FORM,
+        kind,
+        PYTHON,
+        requirements(),
+        sorted(lines),
+        hash_of_files(HOUSE / "scripts/wheelhouse", *sorted((HOUSE / "scripts/llama_cpp").iterdir())),
+    ]
 
 
 def gather_libraries(kind: str, folder: Path) -> None:
