@@ -129,8 +129,14 @@ def test_a_missing_volume_is_refused(image: str, language: str) -> None:
         assert "/data" in lines[0]
         assert "-v greenwave:/data" in lines[1]
         assert box.run("--help").returncode == 0
-        doctor = json.loads(box.run("doctor", "--json").stdout)
-    assert {check["name"]: check["code"] for check in doctor["checks"]}["volume"] == "volume_missing"
+
+
+def test_the_doctor_starts_without_a_volume(image: str) -> None:
+    """It is the one command that must work on any box, and it names what is missing."""
+    with Box(image, None) as box:
+        done = box.run("doctor", "--json")
+    assert done.returncode == 4
+    assert {check["name"]: check["code"] for check in json.loads(done.stdout)["checks"]}["volume"] == "volume_missing"
 
 
 def test_a_volume_of_somebody_else_is_refused(image: str, home: Path, volume: Callable[..., str]) -> None:
