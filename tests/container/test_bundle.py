@@ -29,6 +29,9 @@ NEWER = "99.0.0"
 FIRST, SECOND = f"greenwave:{__version__}-bundle-test", f"greenwave:{NEWER}-bundle-test"
 APPLIANCE = "greenwave-bundle-test"
 
+NAMED = r"^docker exec (--user 0 --workdir / )?greenwave | greenwave$"
+"""Where a command of the documentation names the appliance."""
+
 NEXT_VERSION = """
 from appliance.store import migrations as known
 from pathlib import Path
@@ -201,11 +204,7 @@ def test_every_claim_of_the_security_page_can_be_checked(bundles: Bundles) -> No
     commands = 0
     for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL):
         for typed, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-            words = re.sub(
-                r"^docker exec (--user 0 --workdir / )?greenwave | greenwave$",
-                lambda found: found[0].replace("greenwave", APPLIANCE),
-                typed,
-            )
+            words = re.sub(NAMED, lambda found: found[0].replace("greenwave", APPLIANCE), typed)
             ended = subprocess.run(["bash", "-c", words], check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
             assert ended.stdout + ended.stderr == expected.replace(f"greenwave:{__version__}-cpu", FIRST), typed
             commands += 1
