@@ -23,7 +23,7 @@ LOGITS_AT_ONCE = 1024
 """Trained tokens whose logits exist together, as in ``stages/language_model/loss.py``."""
 
 CPU_LIBRARIES = 480_000_000
-"""Resident in a process that has imported torch, transformers, peft and bitsandbytes (torch 2.13 without CUDA: 380 MB), and small change."""
+"""Resident once torch, transformers, peft and bitsandbytes are imported (torch 2.13 without CUDA: 380 MB), and small change."""
 GPU_CONTEXT = 600_000_000
 """What CUDA's context and the libraries' work spaces take of a GPU beside torch's own tensors; not measured here."""
 HEAP_WASTE, WASTEFUL_PIECE = 0.2, 12_000_000
