@@ -143,7 +143,7 @@ def test_an_unknown_folder_is_one_sentence(tmp_path: Path) -> None:
     fake.write_text("#!/bin/sh\nexit 0\n", "utf-8")
     fake.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    command = [sys.executable, HOUSE / "scripts/image", "build", "--base", "x", "--from", tmp_path]
+    command: list[str | Path] = [sys.executable, HOUSE / "scripts/image", "build", "--base", "x", "--from", tmp_path]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert ended.returncode == 2
     assert ended.stdout == ""
