@@ -132,7 +132,7 @@ def gather_libraries(kind: str, folder: Path) -> None:
     shutil.copy(built.strip(), wheels)
     fetch_torch(kind, wheels)
     # Both are there already; named as what they are, they bring what they need, and pip takes no other build of them.
-    wishes = [wheel_requirement(wheel) for wheel in sorted(wheels.glob("*.whl"))]
+    wishes = [wheel_requirement(wheel).replace("==", "===") for wheel in sorted(wheels.glob("*.whl"))]
     download(wheels, [*wishes, *(name for name in requirements() if not name.startswith("torch"))], f"--find-links={wheels}")
     for useless in [*wheels.glob("setuptools-*.whl"), *wheels.glob("pip-*.whl")]:
         useless.unlink()
@@ -142,10 +142,13 @@ def gather_libraries(kind: str, folder: Path) -> None:
 
 
 def fetch_torch(kind: str, wheels: Path) -> None:
-    """The build of torch for this kind of image: PyPI's own carries CUDA, the one for processors lies elsewhere."""
+    """The build of torch for this kind of image: PyPI's own carries CUDA, the one for processors lies elsewhere.
+
+    ``==2.13.0`` would take 2.13.0+cpu, too, and prefer it where one is at hand; ``===2.13.0`` does not.
+    """
     wish = pinned("torch")
     if kind == "cuda":
-        download(wheels, [wish])
+        download(wheels, [wish.replace("==", "===")], "--no-deps")
         return
     try:
         download(wheels, [f"{wish}+cpu"], "--no-deps")
