@@ -123,7 +123,7 @@ class Conductor:
             with child:
                 ending, leaving = self._follow(child, record)
         record.flush()
-        if leaving and record.failure is None and ending.kind != "done":
+        if leaving and ending.kind != "done":
             return Verdict(leaving), ending
         return self._judge(position, planned, record, ending), ending
 
@@ -139,7 +139,9 @@ class Conductor:
                 time.sleep(TICK)  # a worker that has closed its output and still lives
             record.flush_when_due()
             if leaving is None:
-                leaving = self._asked_to_leave()
+                # Asked in the middle of a library's import, a worker may fail instead of leaving, since the library takes the order for
+                # its own defect. What has failed before it was asked has failed.
+                leaving = None if record.failure else self._asked_to_leave()
                 if leaving:
                     child.terminate()
                     patience = time.monotonic() + GRACE

@@ -131,6 +131,17 @@ def test_an_interrupted_run_resumes_at_its_unfinished_stage(bench: AttackBench) 
     assert bench.store.datasets.find("second") is not None
 
 
+def test_a_worker_that_fails_when_told_to_leave_is_interrupted(bench: AttackBench) -> None:
+    """A library that takes the order for its own defect does not make a failed run of an interrupted one; a new conductor goes on."""
+    run_id = bench.start(bench.stage("blame", seconds=30))
+    bench.wait_for_worker(run_id)
+    pid = bench.find(run_id).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGTERM)
+    run = bench.wait(run_id)
+    assert (run.state, run.failure) == ("interrupted", {})
+
+
 def test_a_lost_conductor_is_recognised_and_its_worker_dies(bench: AttackBench) -> None:
     """After kill -9 of the conductor the run is interrupted at the next look, its worker is gone, and it can be resumed."""
     run_id = bench.start(bench.stage("wait", "rows", seconds=3))

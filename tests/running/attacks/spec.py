@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.domain.spec import Spec
 from appliance.running.stage_table import STAGES, StageEntry
 
-NAMES = ("plain", "crash", "hang", "flood", "garbage", "refuse", "forget", "eat", "wait", "heavy")
+NAMES = ("plain", "crash", "hang", "flood", "garbage", "refuse", "forget", "eat", "wait", "blame", "heavy")
 
 
 class AttackSpec(Spec, frozen=True, kw_only=True):
