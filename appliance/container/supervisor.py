@@ -151,7 +151,9 @@ def main(arguments: list[str]) -> int:
     hold_signals()  # before anything takes time: a stop may come at once
     from appliance.container.surroundings import claim_keeping, look_around
     from appliance.domain.errors import ApplianceError
+    from appliance.running.offline import go_offline
 
+    go_offline()
     greenwave = [sys.executable, "-P", "-m", "appliance.entry"]
     keeps = not arguments and not (os.isatty(0) and os.isatty(2))  # the entry opens the terminal UI on the same condition
     try:
