@@ -146,6 +146,7 @@ def plain_curve(trained: Trained, rows: TokenizedRows, *, quantize: bool) -> Ite
         yield total
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("method", ["qlora", pytest.param("lora", marks=pytest.mark.slow)])
 def test_loss_curve_of_a_hundred_steps(base: Path, tmp_path: Path, method: str) -> None:
     """Over 100 steps the loss stays within 0.2 % of an independent plain reference, packs of several rows and all."""
