@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ go_offline()
 # A slow machine is no failure, and a failure found once must be found again.
 settings.register_profile("greenwave", deadline=None, derandomize=True, database=None)
 settings.load_profile("greenwave")
+
+
+# A shell ignores Ctrl-C for what it starts in the background, and programs that the tests interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
