@@ -50,7 +50,7 @@ def last_event(workbench: Workbench, run: Run) -> int:
     return max((one.id for one in workbench.runs.events(run.id)), default=0)
 
 
-def family_of(workbench: Workbench, run: Run, seconds: float = 30.0) -> list[psutil.Process]:
+def family_of(workbench: Workbench, run: Run, seconds: float = 90.0) -> list[psutil.Process]:
     """Conductor, worker and its children, in this order."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
