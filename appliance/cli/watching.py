@@ -16,7 +16,7 @@ from appliance.domain.run import Run, StageRecord
 from appliance.services.progress import RunProgress, StageProgress
 from appliance.services.workbench import Workbench
 from appliance.texts.foreign import printable
-from appliance.texts.speech import human_bytes, human_duration, say
+from appliance.texts.speech import human_amount, human_bytes, human_duration, say
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -88,7 +88,7 @@ class RunNarrator:
             filled = round(stage.share * _BAR_WIDTH)
             parts.append(f"{'█' * filled}{'░' * (_BAR_WIDTH - filled)} {stage.share:4.0%}")
         if stage.total or stage.done:
-            parts.append(amount(stage))
+            parts.append(human_amount(stage.done, stage.total, stage.unit))
         if stage.rate and stage.unit == "bytes":
             parts.append(f"{human_bytes(stage.rate)}/s")
         parts += [f"{label(name)} {_figure(name, stage.metrics[name])}" for name in _SHOWN_METRICS if name in stage.metrics]
@@ -170,14 +170,6 @@ def ended_line(record: StageRecord) -> str:
     mark = {"done": "✔", "failed": "✘", "cancelled": "■", "interrupted": "‖"}.get(record.state, "·")
     seconds = (record.ended or 0.0) - (record.started or 0.0)
     return f"{mark} {stage_name(record)}  {human_duration(seconds)}  {human_bytes(record.peak_memory)}"
-
-
-def amount(stage: StageProgress) -> str:
-    """``120/300 steps`` or ``12.3 MB/40.0 MB``."""
-    if stage.unit == "bytes":
-        return human_bytes(stage.done) + (f"/{human_bytes(stage.total)}" if stage.total else "")
-    shown = f"{stage.done:,}" + (f"/{stage.total:,}" if stage.total else "")
-    return f"{shown} {say('units', stage.unit)}"
 
 
 def _figure(name: str, value: float) -> str:

@@ -90,6 +90,14 @@ def say_entry(sentence: str, parameters: dict[str, Any]) -> str:
     return _fill(sentence, parameters)
 
 
+def human_amount(done: int, total: int | None, unit: str) -> str:
+    """``120/300 steps`` or ``12.3 MB/40.0 MB``."""
+    if unit == "bytes":
+        return human_bytes(done) + (f"/{human_bytes(total)}" if total else "")
+    shown = f"{done:,}" + (f"/{total:,}" if total else "")
+    return f"{shown} {say('units', unit)}"
+
+
 def human_bytes(count: float) -> str:
     """``1.5 GB``: decimal units, three digits at most."""
     for unit in ("B", "kB", "MB", "GB"):

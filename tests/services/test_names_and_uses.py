@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
@@ -14,16 +13,6 @@ from appliance.processes.locks import try_lock
 from appliance.services.names import free_stem, require_free_names
 from appliance.services.planning import DatasetRef, Plan
 from appliance.services.workbench import Workbench
-
-
-@pytest.fixture
-def workbench(own_home: Path, tmp_path: Path) -> Workbench:
-    """A workbench with one dataset, ``rows``."""
-    source = tmp_path / "records.jsonl"
-    source.write_text('{"instruction": "a", "output": "b"}\n', "utf-8")
-    made = Workbench()
-    assert made.runs.wait(made.datasets.start_import(source, "rows").id).state == "done"
-    return made
 
 
 def planned_run(workbench: Workbench, name: str, state: RunState) -> tuple[Run, Plan]:

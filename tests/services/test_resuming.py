@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import msgspec
-import pytest
 
 from appliance.domain.recipe import CleaningRecipe
 from appliance.domain.run import Run, RunState
 from appliance.running.launch import claim_run
 from appliance.services.planning import DatasetRef
 from appliance.services.workbench import Workbench
-
-
-@pytest.fixture
-def workbench(own_home: Path, tmp_path: Path) -> Workbench:
-    """A workbench with one dataset, ``rows``."""
-    source = tmp_path / "records.jsonl"
-    source.write_text('{"instruction": "a", "output": "b"}\n', "utf-8")
-    made = Workbench()
-    assert made.runs.wait(made.datasets.start_import(source, "rows").id).state == "done"
-    return made
 
 
 def recorded(workbench: Workbench, name: str, state: RunState) -> Run:

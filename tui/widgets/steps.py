@@ -7,7 +7,7 @@ import time
 from appliance.domain.run import StageRecord
 from appliance.services.gpu import GpuNow
 from appliance.services.progress import StageProgress
-from appliance.texts.speech import human_bytes, human_duration, say
+from appliance.texts.speech import human_amount, human_bytes, human_duration, say
 from tui.widgets.plain import Plain, harmless
 from tui.widgets.states import bar, figure, mark_of
 from tui.words import t
@@ -39,7 +39,7 @@ def progress_line(stage: StageProgress) -> str:
     if stage.share is not None:
         parts.append(f"{bar(stage.share, BAR_WIDTH)} {stage.share:.0%}")
     if stage.total or stage.done:
-        parts.append(_amount(stage))
+        parts.append(human_amount(stage.done, stage.total, stage.unit))
     if stage.rate:
         rate = f"{human_bytes(stage.rate)}/s" if stage.unit == "bytes" else f"{stage.rate:,.2g} {say('units', stage.unit)}/s"
         parts.append(rate)
@@ -57,10 +57,3 @@ def gpu_line(gpu: GpuNow) -> str:
     if gpu.utilization is not None:
         parts.append(f"{gpu.utilization} %")
     return "  ".join(parts)
-
-
-def _amount(stage: StageProgress) -> str:
-    if stage.unit == "bytes":
-        return human_bytes(stage.done) + (f"/{human_bytes(stage.total)}" if stage.total else "")
-    total = f"/{stage.total:,}" if stage.total else ""
-    return f"{stage.done:,}{total} {say('units', stage.unit)}"

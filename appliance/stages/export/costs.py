@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.processes.room import host_memory
 
 _PROBE_SIZE = 1024
 _LIBRARIES = 300 << 20
 """Bytes that a child holds before it has a model."""
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def working_memory(metadata: Mapping[str, Any], vocabulary: int, context: int, piece: int, models: int) -> int:
@@ -31,22 +29,9 @@ def working_memory(metadata: Mapping[str, Any], vocabulary: int, context: int, p
     return _LIBRARIES + models * (cache + logits + activations)
 
 
-def available_memory() -> int:
-    """Bytes that may be taken, by the machine and by the container's limit, whichever is less."""
-    free = int(psutil.virtual_memory().available)
-    try:
-        limit = (_CGROUP / "memory.max").read_text("ascii").strip()
-        if limit != "max":
-            used = dict(line.split() for line in (_CGROUP / "memory.stat").read_text("ascii").splitlines())
-            free = min(free, int(limit) - int(used["anon"]) - int(used["kernel"]))
-    except (OSError, ValueError, KeyError):
-        pass  # no container, or one that does not say
-    return free
-
-
 def require_memory(needed: int) -> None:
     """Raise ``memory_too_small`` unless so many bytes can be taken."""
-    free = available_memory()
+    free, _ = host_memory()
     if free < needed:
         raise ApplianceError("memory_too_small", ExitCode.NO_ROOM, needed=needed, free=free)
 

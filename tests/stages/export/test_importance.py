@@ -165,7 +165,7 @@ def test_room_is_asked_for_first(
     if lacking == "disk":
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100 << 20))
     else:
-        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 20))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 20, total=8 << 30))
     with pytest.raises(ApplianceError) as caught:
         export(qwen, output=tmp_path / "out" / "m.gguf", importance_rows=str(rows))
     assert (caught.value.code, caught.value.exit_code) == (f"{lacking}_too_small", ExitCode.NO_ROOM)

@@ -178,7 +178,7 @@ def test_without_room_the_model_is_published_and_the_figures_are_said(
     if lacking == "disk":
         monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=100 << 20))
     else:
-        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 20))
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 << 20, total=8 << 30))
     artifact = export(qwen, validation_rows=str(rows))
     assert artifact.facts["quality"] == {"done": False, "reason": "no_room"}
     (notice,) = [event for event in export.events if isinstance(event, Notice)]
