@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import appliance.stages  # noqa: F401  # before a test module imports torch: how its threads wait is read once
 from appliance.running.offline import go_offline
 
 # Before any test module imports a library that reads these switches once.
@@ -16,6 +18,14 @@ go_offline()
 # A slow machine is no failure, and a failure found once must be found again.
 settings.register_profile("greenwave", deadline=None, derandomize=True, database=None)
 settings.load_profile("greenwave")
+
+
+def pytest_configure() -> None:
+    """Give each of several test processes cores of its own: threads of two that share cores wait for each other most of the time."""
+    number, count = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    cores = sorted(os.sched_getaffinity(0))
+    if 1 < count <= len(cores):
+        os.sched_setaffinity(0, cores[int(number) :: count])
 
 
 # A shell ignores Ctrl-C for what it starts in the background, and programs that the tests interrupt would inherit that.

@@ -24,6 +24,7 @@ from appliance.inference.runtime_folder import private_folder
 from appliance.processes.child import Child, spawn
 from appliance.processes.ending import Ending
 from appliance.processes.logs import trim_log
+from appliance.processes.room import physical_cores
 
 READY_WITHIN = 600.0
 """Seconds; a 14 B model from a slow disk takes minutes."""
@@ -46,7 +47,7 @@ class ServerSettings:
     slots: int = 1
     """Conversations at the same time; each has its own context."""
     threads: int | None = None
-    """Processor threads; None lets llama.cpp choose one per core."""
+    """Processor threads; None takes every core that this process may use."""
     gpu_layers: int | Literal["auto", "all"] = "auto"
     """Layers on the GPU: as many as fit, all, or a number; 0 leaves the GPU alone altogether."""
 
@@ -126,8 +127,7 @@ def _options(gguf: Path, settings: ServerSettings) -> list[str]:
     # The model's own template, and what comes out of the model as it is: no prefilled turn, no parsing of thoughts or tool calls.
     options += ["--jinja", "--no-prefill-assistant", "--reasoning-format", "none"]
     options += ["--log-colors", "off"]
-    if settings.threads is not None:
-        options += ["--threads", str(settings.threads)]
+    options += ["--threads", str(settings.threads or physical_cores())]  # by itself it counts those of the whole machine
     if settings.gpu_layers == 0:
         options += ["--device", "none"]
     return options

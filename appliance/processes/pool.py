@@ -5,13 +5,14 @@ The processes belong to the group of this one and so end with it, however it end
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
+
+from appliance.processes.room import usable_cores
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -31,7 +32,7 @@ def ordered_map(
 
     ``prepare(*arguments)`` is called once in each process. Functions are named by module and so have to be at its top level.
     """
-    count = processes or len(os.sched_getaffinity(0))
+    count = processes or usable_cores()
     if count == 1:
         if prepare is not None:
             prepare(*arguments)

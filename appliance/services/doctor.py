@@ -17,6 +17,7 @@ from appliance.domain.event import Notice
 from appliance.domain.home import Home
 from appliance.domain.spec import ProbeSpec
 from appliance.inference.server import find_llama_server
+from appliance.processes.room import usable_cores
 from appliance.running.direct import stage_events
 from appliance.running.offline import OFFLINE_SWITCHES
 from appliance.services.graphics import graphics_situation
@@ -75,7 +76,7 @@ def _python() -> Check:
 def _processor() -> Check:
     flags = _proc_line("/proc/cpuinfo", "flags").split()
     extensions = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     state: CheckState = "ok" if "avx2" in flags or platform.machine() != "x86_64" else "warning"
     return Check("processor", state, "processor_found", {"cores": cores, "extensions": ", ".join(extensions) or "-"})
 

@@ -117,7 +117,7 @@ def test_whatever_kills_an_export_the_result_is_the_same(tmp_path: Path, monkeyp
             wait_for_part(workbench, run, PARTS[number], seen)
             time.sleep(chance.uniform(0, 0.4))
         else:
-            time.sleep(chance.uniform(0, seconds))
+            time.sleep(chance.uniform(0, seconds / 2))  # well before its end: what was kept makes a resumed run the faster one
         family = family_of(workbench, run)
         attack(attacks[number % 4], family)
         hit.append(part_of(workbench, run, seen))

@@ -228,7 +228,7 @@ def test_a_stop_in_any_phase_loses_nothing(image: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_switched_off_nothing_resumes_by_itself(image: str, home: Path) -> None:
     """With GREENWAVE_RESUME=no an interrupted run waits; without it the next start finishes it."""
-    (home / "large.jsonl").write_bytes(demo.records_file().read_bytes() * 200)
+    (home / "large.jsonl").write_bytes(demo.records_file().read_bytes() * 1000)  # far more than is read before the stop
     owned(home)
     with Box(image, home, ("--env=GREENWAVE_RESUME=no",)) as box:
         box.start()

@@ -170,6 +170,9 @@ def peer() -> Iterator[Peer]:
                 connection.recv(1 << 16)
                 for chunk in chunks:
                     connection.sendall(chunk)
+                connection.shutdown(sockets.SHUT_WR)
+                while connection.recv(1 << 16):  # closed with something unread, a socket takes back what it has said
+                    pass
 
         def start(chunks: list[bytes]) -> Client:
             threads.append(threading.Thread(target=answer, args=(chunks,)))

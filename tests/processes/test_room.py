@@ -1,13 +1,14 @@
-"""The memory of a container, as either version of control groups tells it."""
+"""The memory and the cores of a container, as either version of control groups tells them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
 import pytest
 
-from appliance.processes.room import host_memory
+from appliance.processes.room import host_memory, physical_cores, usable_cores
 
 MIB = 1 << 20
 STAT = f"anon {3 * MIB}\nactive_file {2 * MIB}\ninactive_file {1 * MIB}\n"
@@ -33,3 +34,29 @@ def test_without_a_limit_the_machine_counts(tmp_path: Path, version: int, unlimi
     for name, content in zip(FILES.get(version, ()), (unlimited, f"{10 * MIB}\n", STAT), strict=False):
         (tmp_path / name).write_text(content)
     assert host_memory(tmp_path)[1] == psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "100000 100000\n"}, 1),
+        ({"cpu.max": "50000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu.max": "6400000 100000\n"}, None),
+        ({"cpu.max": "nonsense\n"}, None),
+        ({}, None),
+    ],
+)
+def test_a_containers_quota_of_cores_counts(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    """A part of a core is one core, and nobody gets more cores than this process may run on."""
+    (tmp_path / "cpu").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert usable_cores(tmp_path) == (expected or min(64, len(os.sched_getaffinity(0))))
+
+
+def test_second_threads_of_a_core_are_left_out() -> None:
+    """Arithmetic takes no more threads than there are cores."""
+    assert 1 <= physical_cores() <= min(usable_cores(), psutil.cpu_count(logical=False) or usable_cores())

@@ -6,7 +6,6 @@ Knows nothing of how the file was made. llama.cpp's own words go to standard err
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import msgspec
 import numpy as np
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
+from appliance.processes.room import physical_cores
 from appliance.stages.export.checking import CheckRequest, CheckResult
 from appliance.stages.export.children import child_main
 from appliance.stages.export.ggml_backends import load_backends
@@ -131,7 +131,7 @@ def _answer(model: Any, vocabulary: Any, prompt: list[int]) -> tuple[bool, list[
     """Whether all logits were numbers, and the most likely tokens one after the other (at least one, unless they were not)."""
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = CONTEXT
-    parameters.n_threads = parameters.n_threads_batch = len(os.sched_getaffinity(0))
+    parameters.n_threads = parameters.n_threads_batch = physical_cores()
     context = llama_cpp.llama_init_from_model(model, parameters)
     if not context:
         sys.exit(1)

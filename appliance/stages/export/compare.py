@@ -9,7 +9,6 @@ Perplexity is the exponential of the mean cross entropy; the divergence is KL(fu
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.processes.room import physical_cores
 from appliance.stages.export.children import child_main
 from appliance.stages.export.ggml_backends import load_backends
 from appliance.stages.export.quality import CONTEXT, PIECE, CompareRequest, Comparison
@@ -125,7 +125,7 @@ def _loaded(path: str) -> Iterator[_Model]:
     settings = llama_cpp.llama_context_default_params()
     settings.n_ctx, settings.n_batch, settings.n_ubatch, settings.n_seq_max = CONTEXT, PIECE, PIECE, SEQUENCES
     settings.kv_unified = True
-    settings.n_threads = settings.n_threads_batch = len(os.sched_getaffinity(0))
+    settings.n_threads = settings.n_threads_batch = physical_cores()
     context = llama_cpp.llama_init_from_model(model, settings)
     if not context:
         sys.exit(1)

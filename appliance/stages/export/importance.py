@@ -8,7 +8,6 @@ mean of its squared inputs, as ``llama-quantize`` reads it (``tools/quantize/qua
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from gguf import GGUFReader, GGUFWriter
 from numpy.typing import NDArray
 
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.processes.room import physical_cores
 from appliance.stages.export.children import Tell, followed
 from appliance.stages.export.plan import PlannedTensor
 from appliance.stages.export.pouring import Bytes, Convert, gguf_bytes
@@ -65,7 +65,7 @@ def chunks_of(tokens: int) -> tuple[int, int]:
 def collect_importance(model: Path, text: Path, chunks: tuple[int, int], target: Path, work: Path, tell: Tell) -> None:
     """Run a full-precision model over a text and write its matrix to ``target``; ``tell`` hears the tokens done."""
     count, context = chunks
-    threads = len(os.sched_getaffinity(0))
+    threads = physical_cores()
     command = [
         str(_program()), "-m", str(model), "-f", text.name, "-o", str(target), "--output-format", "gguf", "--parse-special",
         "-c", str(context), "-b", str(context), "-ub", str(context), "-t", str(threads), "--chunks", str(count), "-ofreq", str(count + 1),

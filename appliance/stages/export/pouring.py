@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from appliance.domain.errors import ApplianceError
+from appliance.processes.room import usable_cores
 from appliance.stages.export.base_weights import WeightReader, from_f32
 from appliance.stages.export.plan import PlannedTensor
 from appliance.stages.export.quantizer import Quantize, quantize_rows
@@ -28,7 +28,7 @@ def poured(
 
     At most two pieces per thread exist at once. Raises ``weights_not_finite`` with the tensor's name.
     """
-    count = threads or len(os.sched_getaffinity(0))
+    count = threads or usable_cores()
     waiting: deque[tuple[PlannedTensor, int, Future[Bytes]]] = deque()
     # One product on one core: our threads share the work already, and the sums do not depend on how many cores there are.
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(count, thread_name_prefix="pour") as pool:

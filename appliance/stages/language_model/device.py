@@ -8,16 +8,14 @@ import resource
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-import psutil
 import torch
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Emit, Notice
+from appliance.processes.room import physical_cores
 
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _HOST_MEMORY_MESSAGES = ("DefaultCPUAllocator", "can't allocate memory")
 _GPU_MEMORY_MESSAGES = ("CUDA out of memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -66,22 +64,10 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"], emit: Emit) -> Device:
         return device
     if wanted == "cuda":
         raise ApplianceError("gpu_missing", ExitCode.NO_ROOM)
-    torch.set_num_threads(max(1, usable_cores() // processes))
+    torch.set_num_threads(max(1, physical_cores() // processes))
     device = Device("cpu", "CPU", torch.float32)
     emit(Notice("info", "device_cpu", {"threads": torch.get_num_threads(), "dtype": device.dtype_name}))
     return device
-
-
-def usable_cores() -> int:
-    """Physical cores that this process may keep busy, by its affinity and its container's quota; at least one."""
-    allowed = len(psutil.Process().cpu_affinity())
-    physical = psutil.cpu_count(logical=False) or allowed
-    try:
-        quota, period = _CGROUP_QUOTA.read_text("ascii").split()
-        paid_for = allowed if quota == "max" else int(quota) // int(period)
-    except (OSError, ValueError):
-        paid_for = allowed
-    return max(1, min(allowed, physical, paid_for))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ a row is compared with the 32 that are most like it, so that time stays in propo
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.domain.event import Emit, Progress, Started
+from appliance.processes.room import usable_cores
 from appliance.stages.near_duplicates.arithmetic import PERMUTATIONS, band_keys, compare_buckets, flatten, unite
 from appliance.stages.near_duplicates.sketches import Sketches, sketch_file
 
@@ -77,7 +77,7 @@ def find_groups(rows: Path, count: int, threshold: float, scratch: Path, emit: E
     emit(Started(rows.stat().st_size, "bytes", "near_duplicates"))
     try:
         sketches = sketch_file(rows, count, scratch, emit)
-        return Groups(_first_of_group(sketches, threshold, emit, threads or len(os.sched_getaffinity(0))), sketches.lengths)
+        return Groups(_first_of_group(sketches, threshold, emit, threads or usable_cores()), sketches.lengths)
     finally:
         scratch.unlink(missing_ok=True)
 

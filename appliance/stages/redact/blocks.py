@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +19,7 @@ from appliance.domain.redaction import KindReport
 from appliance.domain.row import row_to_json
 from appliance.files.lines import read_lines
 from appliance.files.rows import parsed_row
+from appliance.processes.room import usable_cores
 from appliance.stages.redact.redactor import Chosen, Redactor, Seen, masked
 
 BLOCK_BYTES = 1 << 18
@@ -122,7 +122,7 @@ Work = Callable[[Iterator[Block]], Iterator[Done]]
 @contextmanager
 def workers(recipe: RedactionRecipe, key: bytes, chosen: Chosen, size: int, check: bool) -> Iterator[Work]:
     """What takes blocks and gives them back done, in order; in this process for a small file, else in one process for each core."""
-    count = min(_MOST_PROCESSES, len(os.sched_getaffinity(0)))
+    count = min(_MOST_PROCESSES, usable_cores())
     if size < _ALONE_BELOW or count == 1:
         redactor = Redactor(recipe, key, chosen)
         yield lambda source: (redact_block(redactor, block, check) for block in source)

@@ -9,7 +9,8 @@ import torch
 
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Event, Notice
-from appliance.stages.language_model.device import choose_device, memory_errors_named, usable_cores
+from appliance.processes.room import physical_cores
+from appliance.stages.language_model.device import choose_device, memory_errors_named
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
@@ -20,7 +21,7 @@ def test_auto_without_gpu_is_the_cpu() -> None:
     events: list[Event] = []
     device = choose_device("auto", events.append)
     assert (device.kind, device.dtype_name) == ("cpu", "float32")
-    assert events == [Notice("info", "device_cpu", {"threads": usable_cores(), "dtype": "float32"})]
+    assert events == [Notice("info", "device_cpu", {"threads": physical_cores(), "dtype": "float32"})]
 
 
 @no_gpu
@@ -29,11 +30,6 @@ def test_demanded_gpu_is_missing() -> None:
     with pytest.raises(ApplianceError, match="gpu_missing") as caught:
         choose_device("cuda", lambda _event: None)
     assert caught.value.exit_code is ExitCode.NO_ROOM
-
-
-def test_at_least_one_core() -> None:
-    """The number of threads is between one and the cores of the machine."""
-    assert 1 <= usable_cores() <= (os.cpu_count() or 1)
 
 
 def test_waiting_threads_do_not_spin() -> None:
