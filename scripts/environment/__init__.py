@@ -11,7 +11,7 @@ ENVIRONMENT = Path(__file__).resolve().parent.parent.parent / ".venv"
 
 def enter() -> None:
     """Start this script anew with the environment's Python, unless that one runs it; end with a hint where there is no environment."""
-    if Path(sys.prefix).resolve() == ENVIRONMENT:
+    if Path(sys.prefix).resolve() == ENVIRONMENT.resolve():
         return
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
