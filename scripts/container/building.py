@@ -46,6 +46,13 @@ def run_builder(folder: Path, base: str, tag: str, labels: dict[str, str], *, an
         raise Refused(f"The image {tag} could not be built.", "the builder's own words are above.")
 
 
+def name_for_everyday(tag: str, folder: Path) -> str:
+    """Give an image the short name that README's lines use, ``greenwave`` or ``greenwave:cuda``, as well; gives it."""
+    name = "greenwave:cuda" if (folder / "kind").read_text("utf-8").strip() == "cuda" else "greenwave:latest"
+    docker(["tag", tag, name], f"{tag} could not be named {name}.")
+    return name
+
+
 def forget(tag: str) -> None:
     """Remove an image."""
     docker(["image", "rm", tag], f"{tag} could not be removed.")

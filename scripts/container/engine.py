@@ -69,6 +69,15 @@ def docker(arguments: Sequence[str | Path], problem: str, hint: str = "the engin
     return call(["docker", *arguments], problem, hint)
 
 
+def require_image(name: str) -> None:
+    """Return when the engine has an image of this name; Refused with what makes one where it has not."""
+    require_engine()
+    if not has_image(name):
+        raise Refused(
+            f"The engine has no image {name}.", "scripts/image build makes greenwave, scripts/image build cuda greenwave:cuda.", 2
+        )
+
+
 def has_image(name: str) -> bool:
     """Whether the engine knows an image of this name."""
     return not subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode
