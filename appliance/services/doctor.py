@@ -20,6 +20,7 @@ from appliance.inference.server import find_llama_server
 from appliance.processes.room import usable_cores
 from appliance.running.direct import stage_events
 from appliance.running.offline import OFFLINE_SWITCHES
+from appliance.services.gpu import ask_driver
 from appliance.services.graphics import graphics_situation
 from appliance.services.network import network_state
 from appliance.services.volume import in_container, require_own, require_volume
@@ -132,14 +133,13 @@ def _gpu() -> Check:
     if situation.trouble is not None:
         state: CheckState = "failed" if situation.trouble == "driver_too_old" else "warning"
         return Check("gpu", state, f"graphics_{situation.trouble}", {"driver": situation.driver, "needed": situation.needed})
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        found = ask_driver()
     except FileNotFoundError:
         return Check("gpu", "warning", "gpu_none")
     except (subprocess.SubprocessError, OSError) as error:
         return Check("gpu", "warning", "gpu_driver_silent", {"reason": str(error)[:200]})
-    return Check("gpu", "ok", "gpu_found", {"gpu": told.replace("\n", "; ")})
+    return Check("gpu", "ok", "gpu_found", {"gpu": "; ".join(f"{gpu.name}, {gpu.memory_total >> 20} MiB, {gpu.driver}" for gpu in found)})
 
 
 def _libraries() -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,12 +22,12 @@ from appliance.files.base_screening import read_json_object
 from appliance.processes.room import host_memory
 from appliance.running.direct import stage_events
 from appliance.services.datasets import DatasetService
+from appliance.services.gpu import gpus_now
 from appliance.services.models import ModelService
 from appliance.services.planning import Device
 
 _BFLOAT16_SINCE = 8.0
 """Compute capability of the first NVIDIA GPUs that compute in bfloat16."""
-_MIB = 1 << 20
 _PATIENCE = 600.0
 """Seconds in which a large base's block must have been measured."""
 
@@ -99,11 +98,7 @@ def detected_room(device: Device = "auto") -> Room:
 
 
 def _first_gpu() -> Room | None:
-    query = ["nvidia-smi", "--query-gpu=name,memory.free,memory.total,compute_cap", "--format=csv,noheader,nounits"]
-    try:
-        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.splitlines()
-        name, free, total, capability = (part.strip() for part in told[0].rsplit(",", 3))
-        half = float(capability) >= _BFLOAT16_SINCE
-        return Room(kind="cuda", name=name, free=int(free) * _MIB, total=int(total) * _MIB, half_precision=half)
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
-        return None
+    for gpu in gpus_now():
+        half = gpu.capability is not None and gpu.capability >= _BFLOAT16_SINCE
+        return Room(kind="cuda", name=gpu.name, free=gpu.memory_free, total=gpu.memory_total, half_precision=half)
+    return None
