@@ -12,7 +12,7 @@ from appliance.cli.exporting import print_export
 from appliance.cli.grouping import groups, mix
 from appliance.cli.looking import show_look
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import detach_option, json_option, recipe_options
+from appliance.cli.options import RecipeChoice, detach_option, json_option, recipe_options
 from appliance.cli.output import moment, narrate, print_facts, print_json, print_line, print_table
 from appliance.cli.previewing import show_rows, show_tokens
 from appliance.cli.redacting import redact, review
@@ -21,7 +21,6 @@ from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.quality import quality_card
 from appliance.services.exporting import write_rejected, write_rows
-from appliance.services.recipes import compose_recipe
 from appliance.services.row_forms import FORMS
 from appliance.texts.speech import human_bytes, say
 
@@ -123,8 +122,9 @@ def preview(dataset: str, limit: int, skip: int, row: int | None, tokens: bool, 
         raise ApplianceError("tokens_need_base", ExitCode.USAGE, dataset=dataset)
     max_length = choices.pop("max_length")
     longest = (f"training.max_length={max_length}",) if max_length else ()
-    recipe = compose_recipe(choices["preset"], choices["recipe_file"], (*choices["assignments"], *longest)).training
-    show_tokens(workbench, dataset, range(skip + 1, skip + limit + 1), base, recipe, choices["first"], as_json)
+    recipe: RecipeChoice = choices["recipe"]
+    training = recipe.composed(*longest).training
+    show_tokens(workbench, dataset, range(skip + 1, skip + limit + 1), base, training, choices["first"], as_json)
 
 
 @command.command("clean", help=told("datasets clean"))
@@ -138,16 +138,13 @@ def clean(
     dataset: str,
     name: str | None,
     base: str | None,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     detach: bool,
     as_json: bool,
 ) -> None:
     """Clean a dataset into a new one."""
-    recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.cleaning, base), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_clean(dataset, name, recipe.composed().cleaning, base), as_json, detach)
 
 
 command.add_command(redact)
@@ -160,13 +157,10 @@ command.add_command(review)
 @recipe_options
 @detach_option
 @json_option
-def split(
-    dataset: str, name: str | None, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], detach: bool, as_json: bool
-) -> None:
+def split(dataset: str, name: str | None, recipe: RecipeChoice, detach: bool, as_json: bool) -> None:
     """Divide a dataset into two or three."""
-    recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.split), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_split(dataset, name, recipe.composed().split), as_json, detach)
 
 
 @command.command("export", help=told("datasets export"))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import detach_option, json_option, recipe_options
+from appliance.cli.options import RecipeChoice, detach_option, json_option, recipe_options
 from appliance.cli.starting import follow_and_show
 from appliance.cli.wording import told
 from appliance.domain.spec import ExportForm
-from appliance.services.recipes import compose_recipe
 
 
 @click.command("export", help=told("export"))
@@ -36,16 +33,13 @@ def command(
     imatrix: str | None,
     validation: str | None,
     no_check: bool,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     detach: bool,
     as_json: bool,
 ) -> None:
     """Export and follow."""
     options = {"type": type_name, "merge_into": merge_into}
     chosen = [f"export.{field}={value.lower()}" for field, value in options.items() if value]
-    recipe = compose_recipe(preset, recipe_file, (*assignments, *chosen))
     workbench = open_workbench()
-    run = workbench.models.start_export(model, name, recipe, form or "gguf", not no_check, imatrix, validation)
+    run = workbench.models.start_export(model, name, recipe.composed(*chosen), form or "gguf", not no_check, imatrix, validation)
     follow_and_show(workbench, run, as_json, detach)

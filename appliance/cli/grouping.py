@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import click
 
 from appliance.cli.describing import ProgressBar
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import detach_option, json_option, recipe_options
+from appliance.cli.options import RecipeChoice, detach_option, json_option, recipe_options
 from appliance.cli.output import narrate, print_json, print_line
 from appliance.cli.starting import follow_and_show
 from appliance.cli.wording import label, told
-from appliance.services.recipes import compose_recipe
 from appliance.texts.speech import say
 
 
@@ -54,13 +52,10 @@ def mix(
     name: str,
     general: str | None,
     base: str | None,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     detach: bool,
     as_json: bool,
 ) -> None:
     """Make one dataset of several."""
-    recipe = compose_recipe(preset, recipe_file, assignments)
     workbench = open_workbench()
-    follow_and_show(workbench, workbench.datasets.start_mix(parts, name, recipe.mix, general, base), as_json, detach)
+    follow_and_show(workbench, workbench.datasets.start_mix(parts, name, recipe.composed().mix, general, base), as_json, detach)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from appliance.cli.wording import told
+from appliance.domain.recipe import Recipe
+from appliance.services.recipes import compose_recipe
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -22,6 +26,24 @@ device_option: Decorator = click.option(
 )
 
 
+@dataclass(frozen=True)
+class RecipeChoice:
+    """What ``--preset``, ``--recipe`` and ``--set`` say."""
+
+    preset: str | None
+    file: Path | None
+    assignments: tuple[str, ...]
+
+    def composed(self, *more: str, fitted: Mapping[str, Any] | None = None) -> Recipe:
+        """The recipe, with ``more`` assignments of other options; raises ``recipe_wrong`` with all that is wrong."""
+        return compose_recipe(self.preset, self.file, (*self.assignments, *more), fitted=fitted)
+
+
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--preset``, ``--recipe`` and ``--set``."""
-    return preset_option(recipe_option(set_option(command)))
+    """``--preset``, ``--recipe`` and ``--set``, which come as one argument ``recipe``, a RecipeChoice."""
+
+    @wraps(command)
+    def with_choice(*arguments: Any, preset: str | None, recipe_file: Path | None, assignments: tuple[str, ...], **options: Any) -> Any:
+        return command(*arguments, recipe=RecipeChoice(preset, recipe_file, assignments), **options)
+
+    return preset_option(recipe_option(set_option(with_choice)))

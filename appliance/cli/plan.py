@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import click
 import msgspec
 
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import device_option, json_option, recipe_options
+from appliance.cli.options import RecipeChoice, device_option, json_option, recipe_options
 from appliance.cli.output import narrate, print_facts, print_json, print_table
 from appliance.cli.wording import label, told
 from appliance.domain.methods import METHODS
@@ -17,7 +16,6 @@ from appliance.domain.plan import TrainingPlan, does_not_fit
 from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.recipe import Recipe
 from appliance.domain.redaction import RedactionState
-from appliance.services.recipes import compose_recipe
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, human_duration, say
 
@@ -34,17 +32,15 @@ _BAR = 30
 def command(
     base: str,
     dataset: str,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     device: Literal["auto", "cpu", "cuda"],
     no_calibration: bool,
     as_json: bool,
 ) -> None:
     """Show the plan; end with 4 if it does not fit."""
     workbench = open_workbench()
-    recipe = recipe_for(workbench, base, dataset, preset, recipe_file, assignments, device)
-    plan = workbench.plans.plan(base, dataset, recipe, device, calibrate=not no_calibration)
+    chosen = fitted_recipe(workbench, base, dataset, recipe, device)
+    plan = workbench.plans.plan(base, dataset, chosen, device, calibrate=not no_calibration)
     redaction = workbench.redaction.state(dataset)
     if as_json:
         print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total, "redaction": redaction})
@@ -64,21 +60,13 @@ def _tell_redaction(dataset: str, state: RedactionState) -> None:
     narrate(say("notices", "plan_without_redaction", name=dataset, reason=reason))
 
 
-def recipe_for(
-    workbench: Workbench,
-    base: str,
-    dataset: str,
-    preset: str | None,
-    file: Path | None,
-    assignments: tuple[str, ...],
-    device: Literal["auto", "cpu", "cuda"],
-) -> Recipe:
+def fitted_recipe(workbench: Workbench, base: str, dataset: str, chosen: RecipeChoice, device: Literal["auto", "cpu", "cuda"]) -> Recipe:
     """The recipe of all sources, a preset fitted to this machine; what was fitted is told on standard error."""
-    if preset is None:
-        return compose_recipe(None, file, assignments)
-    fitted = workbench.plans.fitted_preset(preset, base, dataset, device)
-    _tell_fitted(preset, fitted)
-    return compose_recipe(preset, file, assignments, fitted=fitted.layer)
+    if chosen.preset is None:
+        return chosen.composed()
+    fitted = workbench.plans.fitted_preset(chosen.preset, base, dataset, device)
+    _tell_fitted(chosen.preset, fitted)
+    return chosen.composed(fitted=fitted.layer)
 
 
 def _tell_fitted(preset: str, fitted: FittedPreset) -> None:

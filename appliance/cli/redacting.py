@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import detach_option, json_option, recipe_options
+from appliance.cli.options import RecipeChoice, detach_option, json_option, recipe_options
 from appliance.cli.output import narrate, print_json, print_table
 from appliance.cli.starting import follow_and_show
 from appliance.cli.watching import watch
@@ -16,7 +16,6 @@ from appliance.cli.wording import label, told
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.redaction import Decision
 from appliance.domain.run import Run
-from appliance.services.recipes import compose_recipe
 from appliance.services.redaction import read_decisions
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import say
@@ -38,25 +37,23 @@ def redact(
     name: str | None,
     check: bool,
     decisions: Path | None,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     detach: bool,
     as_json: bool,
     **choices: Any,
 ) -> None:
     """Replace personal data, or with ``--check`` look for it and end with 3 if there is any."""
-    recipe = compose_recipe(preset, recipe_file, assignments).redaction
+    rules = recipe.composed().redaction
     decided: dict[str, Any] = {"decisions": _decisions(decisions), "decided_by": choices["decided_by"]}
     workbench = open_workbench()
     if check:
         if name or choices["key_file"] or choices["keep_key"]:
             raise ApplianceError("check_makes_nothing", ExitCode.USAGE)
-        run = workbench.redaction.start_check(dataset, recipe, **decided)
+        run = workbench.redaction.start_check(dataset, rules, **decided)
         _show_check(workbench, run, dataset, as_json, detach)
         return
     chosen = {"key_file": choices["key_file"], "keep_key": choices["keep_key"]}
-    run = workbench.redaction.start_redaction(dataset, name, recipe, **chosen, **decided)
+    run = workbench.redaction.start_redaction(dataset, name, rules, **chosen, **decided)
     follow_and_show(workbench, run, as_json, detach)
     if not (as_json or detach):
         for made in workbench.datasets.made_by(run.id):

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import click
 
 from appliance.cli.opening import open_workbench
-from appliance.cli.options import detach_option, device_option, json_option, recipe_options
-from appliance.cli.plan import recipe_for
+from appliance.cli.options import RecipeChoice, detach_option, device_option, json_option, recipe_options
+from appliance.cli.plan import fitted_recipe
 from appliance.cli.starting import follow_and_show
 from appliance.cli.wording import told
 
@@ -36,16 +36,14 @@ def command(
     terms: Path | None,
     without_redaction: bool,
     name: str,
-    preset: str | None,
-    recipe_file: Path | None,
-    assignments: tuple[str, ...],
+    recipe: RecipeChoice,
     device: Literal["auto", "cpu", "cuda"],
     detach: bool,
     as_json: bool,
 ) -> None:
     """Train and follow."""
     workbench = open_workbench()
-    recipe = recipe_for(workbench, base, dataset, preset, recipe_file, assignments, device)
+    fitted = fitted_recipe(workbench, base, dataset, recipe, device)
     beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": without_redaction}
-    run = workbench.models.start_training(base, dataset, name, recipe, validation, device, **beside)
+    run = workbench.models.start_training(base, dataset, name, fitted, validation, device, **beside)
     follow_and_show(workbench, run, as_json, detach)
