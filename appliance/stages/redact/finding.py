@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 
 import ahocorasick_rs
 import msgspec
 
-from appliance.stages.redact.numbers import Number, read_numbers
+from appliance.stages.redact.numbers import read_numbers
 from appliance.stages.redact.spelling import folded
+
+
+NUMBERS = "numbers"
+"""The group of places under which a text says whether it has numbers."""
 
 
 class Find(msgspec.Struct, frozen=True):
@@ -35,27 +38,37 @@ class Anchors:
     def places(self, folded_text: str) -> dict[str, list[tuple[int, int]]]:
         """Of every group of which a word occurs, where: (start, end), overlapping ones too."""
         found: dict[str, list[tuple[int, int]]] = {}
+        groups = self._groups
         for pattern, start, end in self._automaton.find_matches_as_indexes(folded_text, overlapping=True):
-            found.setdefault(self._groups[pattern], []).append((start, end))
+            group = groups[pattern]
+            if group in found:
+                found[group].append((start, end))
+            else:
+                found[group] = [(start, end)]
         return found
 
 
 class Text:
-    """One text with the readings that several rules share, each made when it is first asked for."""
+    """One text with the readings that several rules share."""
+
+    __slots__ = ("_places", "folded", "numbers", "raw")
 
     def __init__(self, raw: str, anchors: Anchors) -> None:
         self.raw = raw
         self.folded = folded(raw)
         self._places = anchors.places(self.folded)
+        self.numbers = tuple(read_numbers(self.folded))
+        """Every number of a length that a rule asks for."""
+        if self.numbers:
+            self._places[NUMBERS] = [(number.start, number.end) for number in self.numbers]
+
+    def has_none_of(self, groups: frozenset[str]) -> bool:
+        """Whether no word of these groups stands in it; numbers are a group, too."""
+        return groups.isdisjoint(self._places)
 
     def places(self, group: str) -> Sequence[tuple[int, int]]:
         """Where words of a group of anchors stand."""
         return self._places.get(group, ())
-
-    @cached_property
-    def numbers(self) -> tuple[Number, ...]:
-        """Every number of a length that a rule asks for."""
-        return tuple(read_numbers(self.folded))
 
     def before(self, place: int, chars: int = 14) -> str:
         """What is written before a place, in the same line."""

@@ -23,7 +23,7 @@ from appliance.stages.redact.rules.rule import Rule
 Chosen = Mapping[tuple[str, str], Choice]
 """(kind, value) → what a person decided."""
 
-Known = dict[str, tuple[Text, tuple[Find, ...]]]
+Known = dict[str, tuple[Text, list[Find]]]
 """Texts of a row that were read, and what the rules find in them."""
 
 _ROUNDS = 3
@@ -104,8 +104,7 @@ class Redactor:
         """What is found in each part; parts that were read already are not read again."""
         for part in parts:
             if part not in known:
-                text = Text(part, self._anchors)
-                known[part] = text, tuple(find for rule in self._rules for find in rule.find(text, self._recipe))
+                known[part] = self._read(part)
         texts = [known[part][0] for part in parts]
         found = [list(known[part][1]) for part in parts]
         names = frozenset(find.value for finds in found for find in finds if find.kind == "name" and find.sure)
@@ -116,6 +115,15 @@ class Redactor:
         for place in range(len(texts) - 1):
             self._add_across(texts[place], texts[place + 1], apart[place], apart[place + 1])
         return apart
+
+    def _read(self, part: str) -> tuple[Text, list[Find]]:
+        """A text, and what each rule finds in it by itself."""
+        text = Text(part, self._anchors)
+        finds: list[Find] = []
+        for rule in self._rules:
+            if not rule.starts or not text.has_none_of(rule.starts):
+                finds.extend(rule.find(text, self._recipe))
+        return text, finds
 
     def _apart(self, finds: Iterable[Find]) -> list[Find]:
         """Finds that do not overlap: the surer, longer and weightier win."""

@@ -74,7 +74,8 @@ _AFTER = re.compile(
 )
 _BEFORE_NAME = frozenset("和与由系对将被向给为让是称及同、，。；：:,;!！?？（(“\"'’” \t\n" + HIDDEN)
 _TITLE = re.compile(r"(?:先生|女士|小姐|师傅|同志|警官|同学|老师|大爷|大妈|阿姨)")
-_DOTTED = re.compile(r"[\u4e00-\u9fff]{2,7}(?:[·•・][\u4e00-\u9fff]{2,7}){1,3}")
+_DOTS = "·•・"
+_DOTTED = re.compile(rf"[\u4e00-\u9fff]{{2,7}}(?:[{_DOTS}][\u4e00-\u9fff]{{2,7}}){{1,3}}")
 _LATIN = re.compile(r"[A-Z][a-z]{1,15}(?: [A-Z][a-z]{1,15}){1,2}(?![a-z])")
 _AND = re.compile(r"\s?(?:[、，,/;；]|和|与|及|以及|跟)\s?(?=[\u4e00-\u9fff])")
 _EXPLICIT = re.compile(r"[:：=|\"“'【是为系叫名]")
@@ -113,11 +114,13 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 
 def _behind_roles(text: Text) -> Iterator[Find]:
+    folded, has_dots = text.folded, bool(text.places("name_dot"))
     for start, end in text.places("role"):
-        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
+        follows = folded[end : end + 1]
+        if follows not in _CAN_FOLLOW and "\u4e00" <= follows <= "\u9fff" and not (has_dots and _dot_in(folded, end)):
             continue
         for pattern in (_BEHIND_ROLE, _BEHIND_LABEL):
-            gap = pattern.match(text.folded, end)
+            gap = pattern.match(folded, end)
             names = list(_names_from(text, gap, start)) if gap else []
             yield from names
             if names:
@@ -222,7 +225,7 @@ def _before_deeds(text: Text) -> Iterator[Find]:
                 continue
             if name[:2] in LIKE_NAMES or any(char not in GIVEN for char in name[surname:]):
                 continue
-            if start == 0 or folded[start - 1] in _BEFORE_NAME or _role_ends_at(folded, start):
+            if start == 0 or folded[start - 1] in _BEFORE_NAME or _role_ends_at(text, start):
                 yield Find("name", start, deed.start(), name, sure=_is_sure_before(name, surname))
                 break
 
@@ -231,13 +234,13 @@ def _is_sure_before(name: str, surname: int) -> bool:
     return surname == 2 or name[0] in _COMMON or len(name) == 3
 
 
-def _role_ends_at(folded: str, place: int) -> bool:
-    return any(folded.endswith(role, 0, place) for role in ROLES)
+def _role_ends_at(text: Text, place: int) -> bool:
+    return any(end == place for _, end in text.places("role"))
 
 
 def _foreign(text: Text) -> Iterator[Find]:
     """Names with dots anywhere."""
-    if any(dot in text.folded for dot in "·•・"):
+    if text.places("name_dot"):
         for match in _DOTTED.finditer(text.folded):
             whole = match[0]
             role = max((role for role in ROLES if whole.startswith(role)), key=len, default="")
@@ -251,14 +254,14 @@ def _foreign(text: Text) -> Iterator[Find]:
 
 def _without_deed(name: str) -> str:
     """A name with dots, cut off where its last part is followed by what somebody does."""
-    last = max(name.rfind(dot) for dot in "·•・") + 1
+    last = max(map(name.rfind, _DOTS)) + 1
     ends = (place for place in range(last + 2, len(name)) if name[place] in BEHIND_NAMES)
     return name[: next(ends, len(name))]
 
 
 def _dot_in(folded: str, place: int) -> bool:
     """Whether a name with a dot may begin here."""
-    return any(dot in folded[place : place + 8] for dot in "·•・")
+    return any(dot in folded[place : place + 8] for dot in _DOTS)
 
 
 def _is_han(char: str) -> bool:
@@ -270,4 +273,5 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
-RULE = Rule("name", find, replace, {"role": ROLES, "name_deed": _DEEDS}, (1, 0))
+_ANCHORS = {"role": ROLES, "name_deed": _DEEDS, "name_dot": tuple(_DOTS)}
+RULE = Rule("name", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 0))

@@ -12,7 +12,8 @@ from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.spelling import HIDDEN
 
 _BREAK = rf"[ \-{HIDDEN}]"
-_CAPITALS = re.compile(rf"[A-Z0-9](?:{_BREAK}{{0,2}}[A-Z0-9]){{16}}(?![A-Za-z0-9])")
+_CAPITALS = re.compile(rf"[A-Z0-9](?=[A-Z0-9 \-{HIDDEN}]{{16}})(?:{_BREAK}{{0,2}}[A-Z0-9]){{16}}(?![A-Za-z0-9])")
+"""Looks ahead first: one class of characters is passed over much faster than a group, and hardly any text has so many of it."""
 _ANY_CASE = re.compile(rf"[^\w\n]{{0,4}}(?:为|是|号码?|码)?[^\w\n]{{0,4}}([A-Za-z0-9](?:{_BREAK}{{0,2}}[A-Za-z0-9]){{16}})(?![A-Za-z0-9])")
 _WORDS = (
     "VIN", "vin", "Vin", "车架", "车架号", "识别代号", "识别代码", "识别码", "车辆识别", "大架号", "底盘号", "车辆识别代号",
@@ -62,4 +63,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return drawn[:8] + check_digit(drawn) + drawn[9:]
 
 
-RULE = Rule("vin", find, replace, {"vin": _WORDS}, (3, 0))
+RULE = Rule("vin", find, replace, {"vin": _WORDS}, shown=(3, 0))
