@@ -2,7 +2,7 @@
 
 A number may be broken by spaces, dashes, dots and hidden characters, spelled in Chinese numerals (一三八, 幺 and 洞 on the radio) and have
 letters that a scanner took for digits (O 0, l 1, B 8). Such a run is cut into pieces wherever the script changes or something stands
-between; every row of whole pieces with a length that some rule asks for is offered. So a number never begins or ends within a group
+between; every row of whole pieces with a length and a first digit that some rule asks for is offered. So a number never begins or ends within a group
 of digits, and ``13800138000`` is not found inside a longer order number.
 """
 
@@ -29,9 +29,13 @@ _TIES = frozenset("-‐‑–—－._·•" + HIDDEN)
 
 _NOT_DIGITS = "直次个样定起再般下辆位名条遍回趟张台"
 """Behind a numeral they make a word of it: 一直, 两次."""
-LENGTHS = frozenset({7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19})
-"""Of the numbers that rules know."""
-_RISING_LENGTHS = tuple(sorted(LENGTHS))
+BEGINNINGS = {
+    7: "23456789", 8: "23456789",  # landline without an area code
+    10: "0", 11: "01", 12: "0123456789", 13: "8",  # landline, mobile with and without a country code, file number
+    15: "0123456789", 16: "2345689", 17: "2345689", 18: "123456789", 19: "2345689",  # identity number, bank card
+}  # fmt: skip
+"""Of the numbers that rules know: length, rising → first digits that one has. What no rule would look at is not offered to any."""
+_SHORTEST = min(BEGINNINGS)
 _LEAST_DIGITS = 6
 """Of a run, digits that are no letters."""
 
@@ -54,7 +58,7 @@ class Number(NamedTuple):
 
 
 def read_numbers(folded: str) -> Iterator[Number]:
-    """Every number in a folded text that has one of ``LENGTHS``. Takes time in proportion to the text, whatever stands in it."""
+    """Every number in a folded text that has one of ``BEGINNINGS``. Takes time in proportion to the text, whatever stands in it."""
     for run in _RUN.finditer(folded):
         start, end = run.span()
         while start > run.start() - 3 and folded[start - 1 : start] in _CONFUSED:
@@ -63,10 +67,11 @@ def read_numbers(folded: str) -> Iterator[Number]:
             end -= 1
         written = folded[start:end]
         if _PLAIN.match(written):
-            if len(written) in LENGTHS:
-                yield Number(start, end, written.upper(), (len(written),), 0, 0, _hangs_on(folded, start, end))
-            if len(written) - 1 in LENGTHS and written[-1] in "Xx":
-                yield Number(start, end - 1, written[:-1], (len(written) - 1,), 0, 0, tied=True)
+            length = len(written)
+            if written[0] in BEGINNINGS.get(length, ""):
+                yield Number(start, end, written.upper(), (length,), 0, 0, _hangs_on(folded, start, end))
+            if written[-1] in "Xx" and written[0] in BEGINNINGS.get(length - 1, ""):
+                yield Number(start, end - 1, written[:-1], (length - 1,), 0, 0, tied=True)
             continue
         yield from _Run(folded, start, end).numbers()
 
@@ -100,17 +105,17 @@ class _Run:
 
     def numbers(self) -> Iterator[Number]:
         """Every row of whole pieces that is a number."""
-        ends, whole = self._ends, self._ends[-1]
+        ends, digits, whole = self._ends, self._digits, self._ends[-1]
         if whole - (self._count("lx", 0, len(self._spans)) if self._has_letters else 0) < _LEAST_DIGITS:
             return
         piece_at = {end: place for place, end in enumerate(ends)}
         unfinished = self._unfinished()
         for first, begin in enumerate(ends):
-            for length in _RISING_LENGTHS:
+            for length, beginnings in BEGINNINGS.items():
                 if begin + length > whole:
                     break
                 behind = piece_at.get(begin + length)
-                if behind is None or (length == behind - first and behind in unfinished):
+                if behind is None or digits[begin] not in beginnings or (length == behind - first and behind in unfinished):
                     continue
                 if (number := self._joined(first, behind)) is not None:
                     yield number
@@ -129,7 +134,7 @@ class _Run:
 
     def _unfinished(self) -> set[int]:
         """Pieces before which no row of single digits ends: they are single, too, so it is part of something longer, such as a table's row."""
-        places = range(_RISING_LENGTHS[0], len(self._spans))
+        places = range(_SHORTEST, len(self._spans))
         return {place for place in places if self._is_single(place) and self._scripts[place] != "x" and "\n" not in self._gap(place)}
 
     def _joined(self, first: int, behind: int) -> Number | None:

@@ -172,9 +172,9 @@ class Redactor:
         return "".join([*pieces, part[place:]])
 
     def _instead(self, find: Find) -> str:
-        for sign in "<>":
+        for sign in "<>" if find.kind in _ACROSS else "":
             value, cut, digits = find.value.partition(sign)
-            if cut and find.kind in _ACROSS:
+            if cut:
                 whole = str(self._pseudonym(find.kind, value))
                 return whole[: int(digits)] if sign == "<" else whole[int(digits) :]
         return str(self._pseudonym(find.kind, find.value))

@@ -21,7 +21,7 @@ _WORDS = (
 )  # fmt: skip
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", [*range(1, 9), *range(1, 6), 7, 9, *range(2, 10), *range(10)], strict=True))
-_READ = str.maketrans("IOQ", "100")
+_READ = str.maketrans("IOQioq", "100100", f" -{HIDDEN}")
 _CHARACTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 _NONE_EXISTS = "000"
 """What no manufacturer's code begins with (ISO 3780)."""
@@ -53,7 +53,9 @@ def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
 
 def _read(written: str) -> str | None:
     """The 17 characters; None for a pseudonym and for what has too few digits or no letter."""
-    number = "".join(char for char in written if char.isalnum()).upper().translate(_READ)
+    number = written.translate(_READ).upper()
+    if number.isdigit():
+        return None
     return number if not number.startswith(_NONE_EXISTS) and 4 <= sum(map(str.isdigit, number)) < 17 else None
 
 
