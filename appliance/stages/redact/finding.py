@@ -7,12 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import ahocorasick_rs
 import msgspec
 
-from appliance.stages.redact.numbers import read_numbers
+from appliance.stages.redact.numbers import BEGINNINGS, read_numbers
 from appliance.stages.redact.spelling import folded
 
+_NUMBERS_OF = {length: f"numbers of {length}" for length in BEGINNINGS}
+"""Digits of a number → the group of such numbers."""
 
-NUMBERS = "numbers"
-"""The group of places under which a text says whether it has numbers."""
+
+def numbers_of(*lengths: int) -> frozenset[str]:
+    """The groups of numbers of so many digits, which texts have beside those of anchors."""
+    return frozenset(_NUMBERS_OF[length] for length in lengths)
 
 
 class Find(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ class Anchors:
         self._automaton = ahocorasick_rs.AhoCorasick([word for word, _ in wanted], implementation=ahocorasick_rs.Implementation.DFA)
 
     def places(self, folded_text: str) -> dict[str, list[tuple[int, int]]]:
-        """Of every group of which a word occurs, where: (start, end), overlapping ones too."""
+        """Of every group of which a word occurs, where: (start, end), overlapping ones too, by their end."""
         found: dict[str, list[tuple[int, int]]] = {}
         groups = self._groups
         for pattern, start, end in self._automaton.find_matches_as_indexes(folded_text, overlapping=True):
@@ -51,20 +55,20 @@ class Anchors:
 class Text:
     """One text with the readings that several rules share."""
 
-    __slots__ = ("_places", "folded", "numbers", "raw")
+    __slots__ = ("_places", "folded", "numbers")
 
     def __init__(self, raw: str, anchors: Anchors) -> None:
-        self.raw = raw
         self.folded = folded(raw)
         self._places = anchors.places(self.folded)
         self.numbers = tuple(read_numbers(self.folded))
         """Every number of a length that a rule asks for."""
-        if self.numbers:
-            self._places[NUMBERS] = [(number.start, number.end) for number in self.numbers]
+        for number in self.numbers:
+            self._places.setdefault(_NUMBERS_OF[len(number.digits)], []).append((number.start, number.end))
 
-    def has_none_of(self, groups: frozenset[str]) -> bool:
-        """Whether no word of these groups stands in it; numbers are a group, too."""
-        return groups.isdisjoint(self._places)
+    @property
+    def groups(self) -> Iterable[str]:
+        """The groups of anchors and numbers that it has."""
+        return self._places
 
     def places(self, group: str) -> Sequence[tuple[int, int]]:
         """Where words of a group of anchors stand."""

@@ -2,8 +2,8 @@
 
 A number may be broken by spaces, dashes, dots and hidden characters, spelled in Chinese numerals (一三八, 幺 and 洞 on the radio) and have
 letters that a scanner took for digits (O 0, l 1, B 8). Such a run is cut into pieces wherever the script changes or something stands
-between; every row of whole pieces with a length and a first digit that some rule asks for is offered. So a number never begins or ends within a group
-of digits, and ``13800138000`` is not found inside a longer order number.
+between; every row of whole pieces with a length and a first digit that some rule asks for is offered. So a number never begins or
+ends within a group of digits, and ``13800138000`` is not found inside a longer order number.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class _Run:
     def __init__(self, folded: str, start: int, end: int) -> None:
         self._folded = folded
         self._spans: list[tuple[int, int]] = []
-        self._scripts = ""
+        scripts: list[str] = []
         """Of each piece: ``d`` digits, ``c`` Chinese, ``l`` letters, ``x`` a single X."""
         read: list[str] = []
         behind = 0
@@ -91,16 +91,16 @@ class _Run:
         for match in _PIECE.finditer(folded, start, end):
             written = match[0]
             if "0" <= written[0] <= "9":
-                self._scripts += "d"
+                scripts.append("d")
             else:
                 script = "c" if written[0] in _CHINESE else "l"
                 written = written.translate(_READ)
-                self._scripts += "x" if written == "X" else script
+                scripts.append("x" if written == "X" else script)
             read.append(written)
             behind += len(written)
             self._ends.append(behind)
             self._spans.append(match.span())
-        self._digits = "".join(read)
+        self._digits, self._scripts = "".join(read), "".join(scripts)
         self._has_letters = "l" in self._scripts or "x" in self._scripts
 
     def numbers(self) -> Iterator[Number]:
@@ -133,7 +133,7 @@ class _Run:
         return self._ends[place + 1] - self._ends[place] == 1
 
     def _unfinished(self) -> set[int]:
-        """Pieces before which no row of single digits ends: they are single, too, so it is part of something longer, such as a table's row."""
+        """Pieces before which no row of single digits ends: they are single, too, so it is part of something longer, as in a table."""
         places = range(_SHORTEST, len(self._spans))
         return {place for place in places if self._is_single(place) and self._scripts[place] != "x" and "\n" not in self._gap(place)}
 

@@ -7,7 +7,9 @@ district are kept where the recipe keeps areas.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.chinese_names import ROLES
@@ -119,11 +121,11 @@ def _of_street(text: Text, end: int, recipe: RedactionRecipe) -> Iterator[Find]:
 
 def _is_near_person(text: Text, place: int) -> bool:
     """Whether a word in the 70 characters before a place says that somebody is spoken of."""
-    begin = place - 70
     for group in ("role", "address_person"):
-        for _, end in text.places(group):
-            if begin <= end <= place:
-                return True
+        places = text.places(group)
+        first = bisect_left(places, place - 70, key=itemgetter(1))
+        if first < len(places) and places[first][1] <= place:
+            return True
     return False
 
 

@@ -100,8 +100,8 @@ _DRAWN = "文清明远安平思齐子衡景行若水云起知言望舒怀瑾承�
 
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Names behind a role, before what only people do, and wherever they come again in the same text."""
-    found = {(place.start, place.end): place for place in (*_foreign(text), *_before_deeds(text), *_behind_roles(text))}
-    yield from found.values()
+    searches = [search for group, search in _SEARCHES.items() if text.places(group)]
+    yield from {(place.start, place.end): place for search in searches for place in search(text)}.values()
 
 
 def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
@@ -137,7 +137,7 @@ def _names_from(text: Text, gap: re.Match[str], role: int) -> Iterator[Find]:
     elif latin := _LATIN.match(text.folded, start):
         place = Find("name", start, latin.end(), latin[0])
     else:
-        explicit = _EXPLICIT.search(gap[0]) is not None
+        explicit = start > gap.start() and _EXPLICIT.search(gap[0]) is not None
         if not explicit and text.folded[role : gap.start()] in _LABELS:
             return
         place = _name_at(text, start, explicit, plain=text.folded[role:start] in _PLAIN_ROLE)
@@ -225,7 +225,7 @@ def _before_deeds(text: Text) -> Iterator[Find]:
                 continue
             if name[:2] in LIKE_NAMES or any(char not in GIVEN for char in name[surname:]):
                 continue
-            if start == 0 or folded[start - 1] in _BEFORE_NAME or _role_ends_at(text, start):
+            if start == 0 or folded[start - 1] in _BEFORE_NAME or _role_ends_at(folded, start):
                 yield Find("name", start, deed.start(), name, sure=_is_sure_before(name, surname))
                 break
 
@@ -234,22 +234,21 @@ def _is_sure_before(name: str, surname: int) -> bool:
     return surname == 2 or name[0] in _COMMON or len(name) == 3
 
 
-def _role_ends_at(text: Text, place: int) -> bool:
-    return any(end == place for _, end in text.places("role"))
+def _role_ends_at(folded: str, place: int) -> bool:
+    return folded.endswith(ROLES, 0, place)
 
 
 def _foreign(text: Text) -> Iterator[Find]:
     """Names with dots anywhere."""
-    if text.places("name_dot"):
-        for match in _DOTTED.finditer(text.folded):
-            whole = match[0]
-            role = max((role for role in ROLES if whole.startswith(role)), key=len, default="")
-            told = role or any(text.before(match.start(), 8).rstrip(" ：:").endswith(role) for role in ROLES)
-            if "某" not in whole:
-                value = _without_deed(whole[len(role) :])
-                start = match.start() + len(role)
-                sure = bool(told) or _AFTER.match(text.folded, start + len(value)) is not None
-                yield Find("name", start, start + len(value), value, sure)
+    for match in _DOTTED.finditer(text.folded):
+        whole = match[0]
+        role = max((role for role in ROLES if whole.startswith(role)), key=len, default="")
+        told = role or text.before(match.start(), 8).rstrip(" ：:").endswith(ROLES)
+        if "某" not in whole:
+            value = _without_deed(whole[len(role) :])
+            start = match.start() + len(role)
+            sure = bool(told) or _AFTER.match(text.folded, start + len(value)) is not None
+            yield Find("name", start, start + len(value), value, sure)
 
 
 def _without_deed(name: str) -> str:
@@ -273,5 +272,7 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
+_SEARCHES = {"name_dot": _foreign, "name_deed": _before_deeds, "role": _behind_roles}
+"""Group of anchors → how names are looked for where it is; where two find the same place, the later one tells what it is."""
 _ANCHORS = {"role": ROLES, "name_deed": _DEEDS, "name_dot": tuple(_DOTS)}
 RULE = Rule("name", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 0))

@@ -8,10 +8,7 @@ import msgspec
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import NUMBERS, Find, Text
-
-WITH_NUMBERS = frozenset({NUMBERS})
-"""What a rule starts with that looks at numbers alone."""
+from appliance.stages.redact.finding import Find, Text
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -28,6 +25,6 @@ class Rule(msgspec.Struct, frozen=True):
     anchors: Mapping[str, Sequence[str]] = {}
     """Groups of words that ``find`` asks the text for; rules that name the same group name the same words."""
     starts: frozenset[str] = frozenset()
-    """Groups of anchors (or ``NUMBERS``) of which one has to stand in a text for ``find`` to be asked at all; none: it always is."""
+    """Groups of anchors, or of ``numbers_of`` a length, of which a text must have one for ``find`` to be asked; none: it always is."""
     shown: tuple[int, int] = (0, 0)
     """How many characters of an example stay readable at its beginning and end."""

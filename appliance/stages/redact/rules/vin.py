@@ -42,8 +42,10 @@ def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
             yield Find("vin", match.start(1), match.end(1), number)
     for match in _CAPITALS.finditer(text.folded):
         before = text.folded[match.start() - 1 : match.start()]
+        if match.start() in told or (before.isascii() and before.isalnum()):
+            continue
         number = _read(match[0])
-        if match.start() in told or number is None or (before.isascii() and before.isalnum()) or not number[-4:].isdigit():
+        if number is None or not number[-4:].isdigit():
             continue
         if check_digit(number) == number[8]:
             yield Find("vin", match.start(), match.end(), number)
