@@ -83,7 +83,6 @@ class _Run:
         self._folded = folded
         self._spans: list[tuple[int, int]] = []
         scripts: list[str] = []
-        """Of each piece: ``d`` digits, ``c`` Chinese, ``l`` letters, ``x`` a single X."""
         read: list[str] = []
         behind = 0
         self._ends = [0]
@@ -100,7 +99,9 @@ class _Run:
             behind += len(written)
             self._ends.append(behind)
             self._spans.append(match.span())
-        self._digits, self._scripts = "".join(read), "".join(scripts)
+        self._digits = "".join(read)
+        self._scripts = "".join(scripts)
+        """Of each piece: ``d`` digits, ``c`` Chinese, ``l`` letters, ``x`` a single X."""
         self._has_letters = "l" in self._scripts or "x" in self._scripts
 
     def numbers(self) -> Iterator[Number]:
