@@ -107,6 +107,8 @@ def _count(done: Done, seen: Seen, line: int) -> None:
     report.uncertain += not find.sure
     report.kept += seen.fate == "kept"
     report.open += seen.fate == "open"
+    if find.sure and len(report.examples) >= EXAMPLES:
+        return
     shown = masked(find)
     if len(report.examples) < EXAMPLES and shown not in report.examples:
         report.examples.append(shown)

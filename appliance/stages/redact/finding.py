@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 
 import ahocorasick_rs
 import msgspec
 
-from appliance.stages.redact.numbers import Number, read_numbers
+from appliance.stages.redact.numbers import BEGINNINGS, read_numbers
 from appliance.stages.redact.spelling import folded
+
+_NUMBERS_OF = {length: f"numbers of {length}" for length in BEGINNINGS}
+"""Digits of a number → the group of such numbers."""
+
+
+def numbers_of(*lengths: int) -> frozenset[str]:
+    """The groups of numbers of so many digits, which texts have beside those of anchors."""
+    return frozenset(_NUMBERS_OF[length] for length in lengths)
 
 
 class Find(msgspec.Struct, frozen=True):
@@ -33,29 +40,39 @@ class Anchors:
         self._automaton = ahocorasick_rs.AhoCorasick([word for word, _ in wanted], implementation=ahocorasick_rs.Implementation.DFA)
 
     def places(self, folded_text: str) -> dict[str, list[tuple[int, int]]]:
-        """Of every group of which a word occurs, where: (start, end), overlapping ones too."""
+        """Of every group of which a word occurs, where: (start, end), overlapping ones too, by their end."""
         found: dict[str, list[tuple[int, int]]] = {}
+        groups = self._groups
         for pattern, start, end in self._automaton.find_matches_as_indexes(folded_text, overlapping=True):
-            found.setdefault(self._groups[pattern], []).append((start, end))
+            group = groups[pattern]
+            if group in found:
+                found[group].append((start, end))
+            else:
+                found[group] = [(start, end)]
         return found
 
 
 class Text:
-    """One text with the readings that several rules share, each made when it is first asked for."""
+    """One text with the readings that several rules share."""
+
+    __slots__ = ("_places", "folded", "numbers")
 
     def __init__(self, raw: str, anchors: Anchors) -> None:
-        self.raw = raw
         self.folded = folded(raw)
         self._places = anchors.places(self.folded)
+        self.numbers = tuple(read_numbers(self.folded))
+        """Every number of a length that a rule asks for."""
+        for number in self.numbers:
+            self._places.setdefault(_NUMBERS_OF[len(number.digits)], []).append((number.start, number.end))
+
+    @property
+    def groups(self) -> Iterable[str]:
+        """The groups of anchors and numbers that it has."""
+        return self._places
 
     def places(self, group: str) -> Sequence[tuple[int, int]]:
         """Where words of a group of anchors stand."""
         return self._places.get(group, ())
-
-    @cached_property
-    def numbers(self) -> tuple[Number, ...]:
-        """Every number of a length that a rule asks for."""
-        return tuple(read_numbers(self.folded))
 
     def before(self, place: int, chars: int = 14) -> str:
         """What is written before a place, in the same line."""

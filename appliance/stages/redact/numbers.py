@@ -2,15 +2,14 @@
 
 A number may be broken by spaces, dashes, dots and hidden characters, spelled in Chinese numerals (一三八, 幺 and 洞 on the radio) and have
 letters that a scanner took for digits (O 0, l 1, B 8). Such a run is cut into pieces wherever the script changes or something stands
-between; every row of whole pieces with a length that some rule asks for is offered. So a number never begins or ends within a group
-of digits, and ``13800138000`` is not found inside a longer order number.
+between; every row of whole pieces with a length and a first digit that some rule asks for is offered. So a number never begins or
+ends within a group of digits, and ``13800138000`` is not found inside a longer order number.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from appliance.stages.redact.spelling import HIDDEN
@@ -21,7 +20,7 @@ _LETTERS = "".join(_CONFUSED) + "Xx×"
 _BREAKS = " \t\n\\-‐‑–—－._·•()（）" + HIDDEN
 _ALL = "0-9" + "".join(_CHINESE) + _LETTERS
 _BEGIN = "0-9" + "".join(_CHINESE)
-_RUN = re.compile(f"[{_BEGIN}](?:[{_BREAKS}]{{0,24}}[{_ALL}]){{5,}}")
+_RUN = re.compile(f"[{_BEGIN}](?=[{_BREAKS}{_ALL}]{{5}})(?:[{_BREAKS}]{{0,24}}[{_ALL}]){{5,}}")
 """Begins with a class of characters that a text has few of, so that the rest is skipped at once; letters before it are added later."""
 _PLAIN = re.compile(r"[0-9]{6,}[Xx]?\Z")
 _PIECE = re.compile(f"[0-9]+|[{''.join(_CHINESE)}]+|[{_LETTERS}]+")
@@ -30,9 +29,15 @@ _TIES = frozenset("-‐‑–—－._·•" + HIDDEN)
 
 _NOT_DIGITS = "直次个样定起再般下辆位名条遍回趟张台"
 """Behind a numeral they make a word of it: 一直, 两次."""
-LENGTHS = frozenset({7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19})
-"""Of the numbers that rules know."""
-_LONGEST = max(LENGTHS)
+BEGINNINGS = {
+    7: "23456789", 8: "23456789",  # landline without an area code
+    10: "0", 11: "01", 12: "0123456789", 13: "8",  # landline, mobile with and without a country code, file number
+    15: "0123456789", 16: "2345689", 17: "2345689", 18: "123456789", 19: "2345689",  # identity number, bank card
+}  # fmt: skip
+"""Of the numbers that rules know: length, rising → first digits that one has. What no rule would look at is not offered to any."""
+_SHORTEST = min(BEGINNINGS)
+_LEAST_DIGITS = 6
+"""Of a run, digits that are no letters."""
 
 
 class Number(NamedTuple):
@@ -52,16 +57,8 @@ class Number(NamedTuple):
     """More digits, or a letter, hang on to either end: it may be a part of something else."""
 
 
-class _Piece(NamedTuple):
-    start: int
-    end: int
-    digits: str
-    script: str
-    """``d`` digits, ``c`` Chinese, ``l`` letters."""
-
-
 def read_numbers(folded: str) -> Iterator[Number]:
-    """Every number in a folded text that has one of ``LENGTHS``. Takes time in proportion to the text, whatever stands in it."""
+    """Every number in a folded text that has one of ``BEGINNINGS``. Takes time in proportion to the text, whatever stands in it."""
     for run in _RUN.finditer(folded):
         start, end = run.span()
         while start > run.start() - 3 and folded[start - 1 : start] in _CONFUSED:
@@ -70,72 +67,108 @@ def read_numbers(folded: str) -> Iterator[Number]:
             end -= 1
         written = folded[start:end]
         if _PLAIN.match(written):
-            if len(written) in LENGTHS:
-                yield Number(start, end, written.upper(), (len(written),), 0, 0, _hangs_on(folded, start, end))
-            if len(written) - 1 in LENGTHS and written[-1] in "Xx":
-                yield Number(start, end - 1, written[:-1], (len(written) - 1,), 0, 0, tied=True)
+            length = len(written)
+            if written[0] in BEGINNINGS.get(length, ""):
+                yield Number(start, end, written.upper(), (length,), 0, 0, _hangs_on(folded, start, end))
+            if written[-1] in "Xx" and written[0] in BEGINNINGS.get(length - 1, ""):
+                yield Number(start, end - 1, written[:-1], (length - 1,), 0, 0, tied=True)
             continue
-        yield from _of_run(folded, start, end)
+        yield from _Run(folded, start, end).numbers()
 
 
-def _of_run(folded: str, start: int, end: int) -> Iterator[Number]:
-    pieces = [_piece(match) for match in _PIECE.finditer(folded, start, end)]
-    if sum(len(piece.digits) for piece in pieces if piece.script != "l") < 6:
-        return
-    for first in range(len(pieces)):
-        length = 0
-        for last in range(first, min(first + _LONGEST, len(pieces))):
-            length += len(pieces[last].digits)
-            if length > _LONGEST:
-                break
-            if length in LENGTHS and length == last - first + 1 and _is_among_singles(folded, pieces, last):
-                continue
-            if length in LENGTHS and (number := _joined(folded, pieces, first, last)) is not None:
-                yield number
+class _Run:
+    """The pieces of a run, with running totals: a row of them is judged without going through it again."""
 
+    def __init__(self, folded: str, start: int, end: int) -> None:
+        self._folded = folded
+        self._spans: list[tuple[int, int]] = []
+        scripts: list[str] = []
+        read: list[str] = []
+        behind = 0
+        self._ends = [0]
+        """Digits before each piece, and all of them."""
+        for match in _PIECE.finditer(folded, start, end):
+            written = match[0]
+            if "0" <= written[0] <= "9":
+                scripts.append("d")
+            else:
+                script = "c" if written[0] in _CHINESE else "l"
+                written = written.translate(_READ)
+                scripts.append("x" if written == "X" else script)
+            read.append(written)
+            behind += len(written)
+            self._ends.append(behind)
+            self._spans.append(match.span())
+        self._digits = "".join(read)
+        self._scripts = "".join(scripts)
+        """Of each piece: ``d`` digits, ``c`` Chinese, ``l`` letters, ``x`` a single X."""
+        self._has_letters = "l" in self._scripts or "x" in self._scripts
 
-def _is_among_singles(folded: str, pieces: list[_Piece], last: int) -> bool:
-    """Whether single digits are followed by more of them: a part of something longer, such as a row of a table."""
-    behind = last + 1 < len(pieces) and len(pieces[last + 1].digits) == 1
-    return behind and "\n" not in folded[pieces[last].end : pieces[last + 1].start] and pieces[last + 1].digits != "X"
+    def numbers(self) -> Iterator[Number]:
+        """Every row of whole pieces that is a number."""
+        ends, digits, whole = self._ends, self._digits, self._ends[-1]
+        if whole - (self._count("lx", 0, len(self._spans)) if self._has_letters else 0) < _LEAST_DIGITS:
+            return
+        piece_at = {end: place for place, end in enumerate(ends)}
+        unfinished = self._unfinished()
+        for first, begin in enumerate(ends):
+            for length, beginnings in BEGINNINGS.items():
+                if begin + length > whole:
+                    break
+                behind = piece_at.get(begin + length)
+                if behind is None or digits[begin] not in beginnings or (length == behind - first and behind in unfinished):
+                    continue
+                if (number := self._joined(first, behind)) is not None:
+                    yield number
 
+    def _count(self, scripts: str, first: int, behind: int) -> int:
+        """Digits of some scripts in a row of pieces."""
+        ends = self._ends
+        return sum(ends[place + 1] - ends[place] for place in range(first, behind) if self._scripts[place] in scripts)
 
-def _piece(match: re.Match[str]) -> _Piece:
-    written = match[0]
-    script = "d" if "0" <= written[0] <= "9" else "c" if written[0] in _CHINESE else "l"
-    return _Piece(match.start(), match.end(), written.translate(_READ), script)
+    def _gap(self, behind: int) -> str:
+        """What stands before a piece."""
+        return self._folded[self._spans[behind - 1][1] : self._spans[behind][0]]
 
+    def _is_single(self, place: int) -> bool:
+        return self._ends[place + 1] - self._ends[place] == 1
 
-def _joined(folded: str, pieces: list[_Piece], first: int, last: int) -> Number | None:
-    """The number of these pieces; None if it is mostly letters or has an X anywhere but at its end."""
-    taken = pieces[first : last + 1]
-    digits = "".join(piece.digits for piece in taken)
-    confused = sum(len(piece.digits) for piece in taken if piece.script == "l" and piece.digits != "X")
-    if "X" in digits[:-1] or 5 * confused > 2 * len(digits) or (confused and taken[0].script == "l" and len(taken[0].digits) > 4):
-        return None
-    groups = [len(taken[0].digits)]
-    for left, right in pairwise(taken):
-        if left.end == right.start or not folded[left.end : right.start].strip(HIDDEN):
-            groups[-1] += len(right.digits)
-        else:
-            groups.append(len(right.digits))
-    tied = _hangs_on(folded, taken[0].start, taken[-1].end)
-    if first > 0:
-        tied = tied or _is_tied(pieces[first - 1], folded[pieces[first - 1].end : taken[0].start], groups)
-    if last + 1 < len(pieces):
-        tied = tied or _is_tied(pieces[last + 1], folded[taken[-1].end : pieces[last + 1].start], groups)
-    spelled = sum(len(piece.digits) for piece in taken if piece.script == "c")
-    return Number(taken[0].start, taken[-1].end, digits, tuple(groups), confused, spelled, tied)
+    def _unfinished(self) -> set[int]:
+        """Pieces before which no row of single digits ends: they are single, too, so it is part of something longer, as in a table."""
+        places = range(_SHORTEST, len(self._spans))
+        return {place for place in places if self._is_single(place) and self._scripts[place] != "x" and "\n" not in self._gap(place)}
 
+    def _joined(self, first: int, behind: int) -> Number | None:
+        """The number of the pieces from one to another; None if it is mostly letters or has an X anywhere but at its end."""
+        ends, scripts = self._ends, self._scripts[first:behind]
+        begin, end = ends[first], ends[behind]
+        digits = self._digits[begin:end]
+        confused = self._count("l", first, behind) if "l" in scripts else 0
+        if "X" in digits[:-1] or 5 * confused > 2 * len(digits) or (scripts[0] == "l" and ends[first + 1] - begin > 4):
+            return None
+        groups, group = [], begin
+        for place in range(first + 1, behind):
+            if self._gap(place).strip(HIDDEN):
+                groups.append(ends[place] - group)
+                group = ends[place]
+        groups.append(end - group)
+        start, stop = self._spans[first][0], self._spans[behind - 1][1]
+        tied = (
+            _hangs_on(self._folded, start, stop)
+            or (first > 0 and self._is_tied(first - 1, self._gap(first), groups))
+            or (behind < len(self._spans) and self._is_tied(behind, self._gap(behind), groups))
+        )
+        spelled = self._count("c", first, behind) if "c" in scripts else 0
+        return Number(start, stop, digits, tuple(groups), confused, spelled, tied)
 
-def _is_tied(neighbour: _Piece, gap: str, groups: list[int]) -> bool:
-    """Whether what stands between two pieces holds them together; between single digits everything does.
+    def _is_tied(self, neighbour: int, gap: str, groups: list[int]) -> bool:
+        """Whether what stands between two pieces holds them together; between single digits everything does.
 
-    A single numeral beside digits is a word: 13800138000一直打不通.
-    """
-    if not gap and neighbour.script == "c" and len(neighbour.digits) == 1 and max(groups) > 1:
-        return False
-    return (len(groups) > 4 and max(groups) == 1 and "\n" not in gap) or all(char in _TIES for char in gap)
+        A single numeral beside digits is a word: 13800138000一直打不通.
+        """
+        if not gap and self._scripts[neighbour] == "c" and self._is_single(neighbour) and max(groups) > 1:
+            return False
+        return (len(groups) > 4 and max(groups) == 1 and "\n" not in gap) or _TIES.issuperset(gap)
 
 
 def _hangs_on(folded: str, start: int, end: int) -> bool:

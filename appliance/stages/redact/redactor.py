@@ -23,7 +23,7 @@ from appliance.stages.redact.rules.rule import Rule
 Chosen = Mapping[tuple[str, str], Choice]
 """(kind, value) → what a person decided."""
 
-Known = dict[str, tuple[Text, tuple[Find, ...]]]
+Known = dict[str, tuple[Text, list[Find]]]
 """Texts of a row that were read, and what the rules find in them."""
 
 _ROUNDS = 3
@@ -54,6 +54,11 @@ class Redactor:
         left_out = set(recipe.leave.split(","))
         self._rules = tuple(rule for rule in RULES if rule.kind not in left_out)
         self._anchors = Anchors(rule.anchors for rule in self._rules)
+        self._always_asked = sum(1 << bit for bit, rule in enumerate(self._rules) if not rule.starts)
+        """The rules that are asked of any text, as the bits of a number: sets of them are joined in no time."""
+        starts = frozenset[str]().union(*(rule.starts for rule in self._rules))
+        self._asked_by = {group: sum(1 << bit for bit, rule in enumerate(self._rules) if group in rule.starts) for group in starts}
+        """Group that a text may have → the rules that are asked then."""
         self._weight = {rule.kind: place for place, rule in enumerate(RULES)}
         self._pseudonym = lru_cache(_REMEMBERED)(lambda kind, value: RULE_OF[kind].replace(value, Draw(key, kind, value), recipe))
 
@@ -104,8 +109,7 @@ class Redactor:
         """What is found in each part; parts that were read already are not read again."""
         for part in parts:
             if part not in known:
-                text = Text(part, self._anchors)
-                known[part] = text, tuple(find for rule in self._rules for find in rule.find(text, self._recipe))
+                known[part] = self._read(part)
         texts = [known[part][0] for part in parts]
         found = [list(known[part][1]) for part in parts]
         names = frozenset(find.value for finds in found for find in finds if find.kind == "name" and find.sure)
@@ -116,6 +120,18 @@ class Redactor:
         for place in range(len(texts) - 1):
             self._add_across(texts[place], texts[place + 1], apart[place], apart[place + 1])
         return apart
+
+    def _read(self, part: str) -> tuple[Text, list[Find]]:
+        """A text, and what each rule finds in it by itself."""
+        text = Text(part, self._anchors)
+        finds: list[Find] = []
+        asked = self._always_asked
+        for group in text.groups:
+            asked |= self._asked_by.get(group, 0)
+        for bit, rule in enumerate(self._rules):
+            if asked >> bit & 1:
+                finds.extend(rule.find(text, self._recipe))
+        return text, finds
 
     def _apart(self, finds: Iterable[Find]) -> list[Find]:
         """Finds that do not overlap: the surer, longer and weightier win."""
@@ -164,9 +180,9 @@ class Redactor:
         return "".join([*pieces, part[place:]])
 
     def _instead(self, find: Find) -> str:
-        for sign in "<>":
+        for sign in "<>" if find.kind in _ACROSS else "":
             value, cut, digits = find.value.partition(sign)
-            if cut and find.kind in _ACROSS:
+            if cut:
                 whole = str(self._pseudonym(find.kind, value))
                 return whole[: int(digits)] if sign == "<" else whole[int(digits) :]
         return str(self._pseudonym(find.kind, find.value))

@@ -48,4 +48,5 @@ def replace(value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return "00" + draw.digits(7) if value.isdigit() else f"example_{draw.digits(6)}"
 
 
-RULE = Rule("account", find, replace, {"account_qq": _QQ_WORDS, "account_named": _SERVICES}, (1, 1))
+_ANCHORS = {"account_qq": _QQ_WORDS, "account_named": _SERVICES}
+RULE = Rule("account", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 1))

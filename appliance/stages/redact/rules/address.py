@@ -7,7 +7,9 @@ district are kept where the recipe keeps areas.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.chinese_names import ROLES
@@ -119,8 +121,12 @@ def _of_street(text: Text, end: int, recipe: RedactionRecipe) -> Iterator[Find]:
 
 def _is_near_person(text: Text, place: int) -> bool:
     """Whether a word in the 70 characters before a place says that somebody is spoken of."""
-    begin = place - 70
-    return any(begin <= end <= place for group in ("role", "address_person") for _, end in text.places(group))
+    for group in ("role", "address_person"):
+        places = text.places(group)
+        first = bisect_left(places, place - 70, key=itemgetter(1))
+        if first < len(places) and places[first][1] <= place:
+            return True
+    return False
 
 
 def _of_body(folded: str, word: str, body: re.Match[str]) -> Iterator[Find]:
@@ -194,4 +200,4 @@ _ANCHORS = {
     "address_door": _DOOR_WORDS,
     "address_number": tuple(f"{digit}号" for digit in _NUMERALS),
 }
-RULE = Rule("address", find, replace, _ANCHORS, (2, 0))
+RULE = Rule("address", find, replace, _ANCHORS, frozenset({"address_home", "address_door", "address_number"}), shown=(2, 0))

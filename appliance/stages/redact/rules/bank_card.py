@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import Find, Text
+from appliance.stages.redact.finding import Find, Text, numbers_of
 from appliance.stages.redact.numbers import Number
 from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.rules.surroundings import OTHER_NUMBER
@@ -61,4 +61,4 @@ def replace(value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return "000" + draw.digits(len(value) - 3)
 
 
-RULE = Rule("bank_card", find, replace, shown=(4, 0))
+RULE = Rule("bank_card", find, replace, starts=numbers_of(*_LENGTHS), shown=(4, 0))

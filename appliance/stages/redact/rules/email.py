@@ -37,4 +37,5 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"user{draw.digits(6)}@example.invalid"
 
 
-RULE = Rule("email", find, replace, {"email_sign": ("@", "#", "[at]", "(at)", "（at）", "[AT]", "(AT)", "艾特")}, (1, 0))
+_ANCHORS = {"email_sign": ("@", "#", "[at]", "(at)", "（at）", "[AT]", "(AT)", "艾特")}
+RULE = Rule("email", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 0))

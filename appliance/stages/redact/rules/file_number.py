@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import Find, Text
+from appliance.stages.redact.finding import Find, Text, numbers_of
 from appliance.stages.redact.rules.id_number import REGIONS
 from appliance.stages.redact.rules.rule import Rule
 
@@ -27,4 +27,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return "00" + draw.digits(10)
 
 
-RULE = Rule("file_number", find, replace, shown=(2, 0))
+RULE = Rule("file_number", find, replace, starts=numbers_of(12), shown=(2, 0))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import Find, Text
+from appliance.stages.redact.finding import Find, Text, numbers_of
 from appliance.stages.redact.numbers import Number
 from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.rules.surroundings import OTHER_NUMBER
@@ -80,4 +80,4 @@ def replace(value: str, draw: Draw, recipe: RedactionRecipe) -> str:
     return first_17 + check_digit(first_17)
 
 
-RULE = Rule("id_number", find, replace, shown=(3, 1))
+RULE = Rule("id_number", find, replace, starts=numbers_of(15, 18), shown=(3, 1))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import Find, Text
+from appliance.stages.redact.finding import Find, Text, numbers_of
 from appliance.stages.redact.numbers import Number
 from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.rules.surroundings import AMOUNT, OTHER_NUMBER
@@ -68,4 +68,4 @@ def replace(value: str, draw: Draw, recipe: RedactionRecipe) -> str:
     return f"{kept}-0{draw.digits(7)}"
 
 
-RULE = Rule("landline", find, replace, shown=(4, 0))
+RULE = Rule("landline", find, replace, starts=numbers_of(7, 8, 10, 11, 12), shown=(4, 0))

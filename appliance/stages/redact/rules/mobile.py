@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from appliance.domain.recipe import RedactionRecipe
 from appliance.stages.redact.drawing import Draw
-from appliance.stages.redact.finding import Find, Text
+from appliance.stages.redact.finding import Find, Text, numbers_of
 from appliance.stages.redact.numbers import Number
 from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.rules.surroundings import AMOUNT, OTHER_NUMBER
@@ -69,4 +69,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return "100" + draw.digits(8)
 
 
-RULE = Rule("mobile", find, replace, shown=(3, 2))
+RULE = Rule("mobile", find, replace, starts=numbers_of(*_PREFIXES), shown=(3, 2))

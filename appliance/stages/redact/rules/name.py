@@ -74,7 +74,8 @@ _AFTER = re.compile(
 )
 _BEFORE_NAME = frozenset("和与由系对将被向给为让是称及同、，。；：:,;!！?？（(“\"'’” \t\n" + HIDDEN)
 _TITLE = re.compile(r"(?:先生|女士|小姐|师傅|同志|警官|同学|老师|大爷|大妈|阿姨)")
-_DOTTED = re.compile(r"[\u4e00-\u9fff]{2,7}(?:[·•・][\u4e00-\u9fff]{2,7}){1,3}")
+_DOTS = "·•・"
+_DOTTED = re.compile(rf"[\u4e00-\u9fff]{{2,7}}(?:[{_DOTS}][\u4e00-\u9fff]{{2,7}}){{1,3}}")
 _LATIN = re.compile(r"[A-Z][a-z]{1,15}(?: [A-Z][a-z]{1,15}){1,2}(?![a-z])")
 _AND = re.compile(r"\s?(?:[、，,/;；]|和|与|及|以及|跟)\s?(?=[\u4e00-\u9fff])")
 _EXPLICIT = re.compile(r"[:：=|\"“'【是为系叫名]")
@@ -99,8 +100,8 @@ _DRAWN = "文清明远安平思齐子衡景行若水云起知言望舒怀瑾承�
 
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Names behind a role, before what only people do, and wherever they come again in the same text."""
-    found = {(place.start, place.end): place for place in (*_foreign(text), *_before_deeds(text), *_behind_roles(text))}
-    yield from found.values()
+    searches = [search for group, search in _SEARCHES.items() if text.places(group)]
+    yield from {(place.start, place.end): place for search in searches for place in search(text)}.values()
 
 
 def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
@@ -113,11 +114,13 @@ def again(text: Text, names: frozenset[str]) -> Iterator[Find]:
 
 
 def _behind_roles(text: Text) -> Iterator[Find]:
+    folded, has_dots = text.folded, bool(text.places("name_dot"))
     for start, end in text.places("role"):
-        if (follows := text.folded[end : end + 1]) not in _CAN_FOLLOW and _is_han(follows) and not _dot_in(text.folded, end):
+        follows = folded[end : end + 1]
+        if follows not in _CAN_FOLLOW and "\u4e00" <= follows <= "\u9fff" and not (has_dots and _dot_in(folded, end)):
             continue
         for pattern in (_BEHIND_ROLE, _BEHIND_LABEL):
-            gap = pattern.match(text.folded, end)
+            gap = pattern.match(folded, end)
             names = list(_names_from(text, gap, start)) if gap else []
             yield from names
             if names:
@@ -134,7 +137,7 @@ def _names_from(text: Text, gap: re.Match[str], role: int) -> Iterator[Find]:
     elif latin := _LATIN.match(text.folded, start):
         place = Find("name", start, latin.end(), latin[0])
     else:
-        explicit = _EXPLICIT.search(gap[0]) is not None
+        explicit = start > gap.start() and _EXPLICIT.search(gap[0]) is not None
         if not explicit and text.folded[role : gap.start()] in _LABELS:
             return
         place = _name_at(text, start, explicit, plain=text.folded[role:start] in _PLAIN_ROLE)
@@ -232,33 +235,32 @@ def _is_sure_before(name: str, surname: int) -> bool:
 
 
 def _role_ends_at(folded: str, place: int) -> bool:
-    return any(folded.endswith(role, 0, place) for role in ROLES)
+    return folded.endswith(ROLES, 0, place)
 
 
 def _foreign(text: Text) -> Iterator[Find]:
     """Names with dots anywhere."""
-    if any(dot in text.folded for dot in "·•・"):
-        for match in _DOTTED.finditer(text.folded):
-            whole = match[0]
-            role = max((role for role in ROLES if whole.startswith(role)), key=len, default="")
-            told = role or any(text.before(match.start(), 8).rstrip(" ：:").endswith(role) for role in ROLES)
-            if "某" not in whole:
-                value = _without_deed(whole[len(role) :])
-                start = match.start() + len(role)
-                sure = bool(told) or _AFTER.match(text.folded, start + len(value)) is not None
-                yield Find("name", start, start + len(value), value, sure)
+    for match in _DOTTED.finditer(text.folded):
+        whole = match[0]
+        role = max((role for role in ROLES if whole.startswith(role)), key=len, default="")
+        told = role or text.before(match.start(), 8).rstrip(" ：:").endswith(ROLES)
+        if "某" not in whole:
+            value = _without_deed(whole[len(role) :])
+            start = match.start() + len(role)
+            sure = bool(told) or _AFTER.match(text.folded, start + len(value)) is not None
+            yield Find("name", start, start + len(value), value, sure)
 
 
 def _without_deed(name: str) -> str:
     """A name with dots, cut off where its last part is followed by what somebody does."""
-    last = max(name.rfind(dot) for dot in "·•・") + 1
+    last = max(map(name.rfind, _DOTS)) + 1
     ends = (place for place in range(last + 2, len(name)) if name[place] in BEHIND_NAMES)
     return name[: next(ends, len(name))]
 
 
 def _dot_in(folded: str, place: int) -> bool:
     """Whether a name with a dot may begin here."""
-    return any(dot in folded[place : place + 8] for dot in "·•・")
+    return any(dot in folded[place : place + 8] for dot in _DOTS)
 
 
 def _is_han(char: str) -> bool:
@@ -270,4 +272,7 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return f"{draw.among(_COMMON)}某{draw.among(_DRAWN)}{draw.among(_DRAWN)}"
 
 
-RULE = Rule("name", find, replace, {"role": ROLES, "name_deed": _DEEDS}, (1, 0))
+_SEARCHES = {"name_dot": _foreign, "name_deed": _before_deeds, "role": _behind_roles}
+"""Group of anchors → how names are looked for where it is; where two find the same place, the later one tells what it is."""
+_ANCHORS = {"role": ROLES, "name_deed": _DEEDS, "name_dot": tuple(_DOTS)}
+RULE = Rule("name", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 0))

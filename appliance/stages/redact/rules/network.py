@@ -26,12 +26,12 @@ _TOLD = re.compile(
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Addresses that are not reserved for documentation."""
     folded = text.folded
-    if _DOTTED.search(folded):
+    if folded.count(".") >= 3 and _DOTTED.search(folded):
         for match in _IPV4.finditer(folded):
             parts = [int(part) for part in match.groups()]
             if max(parts) <= 255 and parts[0] not in (0, *range(240, 256)) and _TOLD.search(text.before(match.start(), 24)):
                 yield Find("network", match.start(), match.end(), ".".join(map(str, parts)))
-    if _PAIRS.search(folded):
+    if (folded.count(":") >= 5 or folded.count("-") >= 5) and _PAIRS.search(folded):
         for match in _MAC.finditer(folded):
             value = match[0].upper().replace("-", ":")
             if not value.startswith("00:00:5E"):

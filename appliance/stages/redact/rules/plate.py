@@ -29,13 +29,17 @@ _LETTERS_DIGITS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 
 def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
     """Plates in any spelling; the characters behind the office have two digits at least."""
-    for match in _CIVIL.finditer(text.folded):
-        yield from _civil(text, match)
-    if "使" in text.folded:
+    behind = 0
+    for start, _ in text.places("plate_province"):
+        match = _CIVIL.match(text.folded, start) if start >= behind else None
+        if match:
+            behind = match.end()
+            yield from _civil(text, match)
+    if text.places("plate_embassy"):
         for match in _EMBASSY.finditer(text.folded):
             digits = "".join(char for char in match[0] if char.isdigit())
             yield Find("plate", match.start(), match.end(), f"使{digits}", _TOLD.search(text.before(match.start())) is not None)
-    if "WJ" in text.folded:
+    if text.places("plate_armed"):
         for match in _ARMED.finditer(text.folded):
             yield Find("plate", match.start(), match.end(), _bare(match[0]))
 
@@ -88,4 +92,5 @@ def replace(value: str, draw: Draw, recipe: RedactionRecipe) -> str:
     return f"{region}{kept}{draw.among(_STEMS)}{draw.among(_LETTERS_DIGITS)}{draw.digits(count)}{special}"
 
 
-RULE = Rule("plate", find, replace, shown=(2, 1))
+_ANCHORS = {"plate_province": tuple(PROVINCES), "plate_embassy": ("使",), "plate_armed": ("WJ",)}
+RULE = Rule("plate", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(2, 1))

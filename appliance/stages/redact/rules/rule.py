@@ -24,5 +24,7 @@ class Rule(msgspec.Struct, frozen=True):
     replace: Callable[[str, Draw, RedactionRecipe], str]
     anchors: Mapping[str, Sequence[str]] = {}
     """Groups of words that ``find`` asks the text for; rules that name the same group name the same words."""
+    starts: frozenset[str] = frozenset()
+    """Groups of anchors, or of ``numbers_of`` a length, of which a text must have one for ``find`` to be asked; none: it always is."""
     shown: tuple[int, int] = (0, 0)
     """How many characters of an example stay readable at its beginning and end."""

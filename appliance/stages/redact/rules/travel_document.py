@@ -36,4 +36,5 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return "XX" + draw.digits(7)
 
 
-RULE = Rule("travel_document", find, replace, {"travel_document": _DOCUMENTS}, (1, 1))
+_ANCHORS = {"travel_document": _DOCUMENTS}
+RULE = Rule("travel_document", find, replace, _ANCHORS, frozenset(_ANCHORS), shown=(1, 1))

@@ -12,7 +12,8 @@ from appliance.stages.redact.rules.rule import Rule
 from appliance.stages.redact.spelling import HIDDEN
 
 _BREAK = rf"[ \-{HIDDEN}]"
-_CAPITALS = re.compile(rf"[A-Z0-9](?:{_BREAK}{{0,2}}[A-Z0-9]){{16}}(?![A-Za-z0-9])")
+_CAPITALS = re.compile(rf"[A-Z0-9](?=[A-Z0-9 \-{HIDDEN}]{{16}})(?:{_BREAK}{{0,2}}[A-Z0-9]){{16}}(?![A-Za-z0-9])")
+"""Looks ahead first: one class of characters is passed over much faster than a group, and hardly any text has so many of it."""
 _ANY_CASE = re.compile(rf"[^\w\n]{{0,4}}(?:为|是|号码?|码)?[^\w\n]{{0,4}}([A-Za-z0-9](?:{_BREAK}{{0,2}}[A-Za-z0-9]){{16}})(?![A-Za-z0-9])")
 _WORDS = (
     "VIN", "vin", "Vin", "车架", "车架号", "识别代号", "识别代码", "识别码", "车辆识别", "大架号", "底盘号", "车辆识别代号",
@@ -20,7 +21,7 @@ _WORDS = (
 )  # fmt: skip
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ0123456789", [*range(1, 9), *range(1, 6), 7, 9, *range(2, 10), *range(10)], strict=True))
-_READ = str.maketrans("IOQ", "100")
+_READ = str.maketrans("IOQioq", "100100", f" -{HIDDEN}")
 _CHARACTERS = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789"
 _NONE_EXISTS = "000"
 """What no manufacturer's code begins with (ISO 3780)."""
@@ -41,8 +42,10 @@ def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
             yield Find("vin", match.start(1), match.end(1), number)
     for match in _CAPITALS.finditer(text.folded):
         before = text.folded[match.start() - 1 : match.start()]
+        if match.start() in told or (before.isascii() and before.isalnum()):
+            continue
         number = _read(match[0])
-        if match.start() in told or number is None or (before.isascii() and before.isalnum()) or not number[-4:].isdigit():
+        if number is None or not number[-4:].isdigit():
             continue
         if check_digit(number) == number[8]:
             yield Find("vin", match.start(), match.end(), number)
@@ -52,7 +55,9 @@ def find(text: Text, _recipe: RedactionRecipe) -> Iterator[Find]:
 
 def _read(written: str) -> str | None:
     """The 17 characters; None for a pseudonym and for what has too few digits or no letter."""
-    number = "".join(char for char in written if char.isalnum()).upper().translate(_READ)
+    number = written.translate(_READ).upper()
+    if number.isdigit():
+        return None
     return number if not number.startswith(_NONE_EXISTS) and 4 <= sum(map(str.isdigit, number)) < 17 else None
 
 
@@ -62,4 +67,4 @@ def replace(_value: str, draw: Draw, _recipe: RedactionRecipe) -> str:
     return drawn[:8] + check_digit(drawn) + drawn[9:]
 
 
-RULE = Rule("vin", find, replace, {"vin": _WORDS}, (3, 0))
+RULE = Rule("vin", find, replace, {"vin": _WORDS}, shown=(3, 0))
