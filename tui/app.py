@@ -13,7 +13,7 @@ from textual import work
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import CommandPalette
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
 from appliance.domain.errors import ApplianceError
@@ -128,6 +128,13 @@ class GreenwaveApp(HostApp):
                 self.push_screen(HelpScreen(self.current_mode, field.explanation if field else ""))
         elif place != self.current_mode:
             self.switch_mode(place)
+        else:
+            self._back_to_place()
+
+    def _back_to_place(self) -> None:
+        """Leave the pages opened from a place, such as a run's or the help; a dialog stays, with what was typed into it."""
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, ModalScreen):
+            self.pop_screen()
 
     async def action_switch_language(self) -> None:
         """Speak the other language: every place is made anew."""

@@ -85,7 +85,10 @@ def follow_runs(workbench: Workbench, post: Callable[[RunsSeen], object], is_ove
                 known.last_event, moved = recorded.id, True
             stages = workbench.runs.stages(run.id)
             stage = known.progress.stage
-            position = stage.position if stage else 0
+            begun = next((one.position for one in stages if one.state == "running"), None)
+            if stage is not None and begun is not None and stage.position != begun:
+                stage = None  # What was said last is about another stage.
+            position = stage.position if stage else begun or 0
             title = (stages[position].title or stages[position].stage) if stages else ""
             listed.append(RunNow(run, stage, title, position, len(stages)))
         now = tuple((one.run.id, one.run.state, one.run.wish) for one in listed)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+ABOUT_TO_GO = 0.5
+"""Seconds; more than passes between the look at a notification and its being shown."""
+
 
 class HostApp(App[None]):
     """An app with a desk to the services and news of the runs."""
@@ -43,6 +46,17 @@ class HostApp(App[None]):
     def notify(self, message: str, **options: Any) -> None:
         """Say something in passing; no markup in it is obeyed."""
         super().notify(harmless(message), **{**options, "markup": False})
+
+    def _refresh_notifications(self) -> None:
+        """Show what was said on the screen at hand, but for what is about to go.
+
+        Textual 8.2.8 looks whether a notification has expired and only then asks how long to show it: one that expires in between gets a
+        timer with a negative interval, which never lets go of the event loop, and the whole UI stands still.
+        """
+        for notification in list(self._notifications):
+            if notification.time_left < ABOUT_TO_GO:
+                del self._notifications[notification]
+        super()._refresh_notifications()
 
     @abstractmethod
     def tell(self, error: ApplianceError) -> None:

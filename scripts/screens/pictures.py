@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest import mock
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from appliance.domain.home import Home
 from appliance.services.doctor import Check
@@ -69,6 +70,8 @@ async def go_to(pilot: Pilot[None], view: str) -> None:
 
 async def settled(pilot: Pilot[None]) -> None:
     """Wait until nothing more is being asked or drawn; the run's follower never rests, so its own worker is not waited for."""
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False  # a picture shows the cursor, whenever it is taken
     calm, before = 0, ""
     for _ in range(200):
         await pilot.pause(0.03)

@@ -53,6 +53,7 @@ class BrowseScreen(ModalScreen[Path | None]):
             yield MediaTree(self._roots[0])
             yield Input(placeholder=t("form.path"), id="path", compact=True)
             with Horizontal(classes="buttons"):
+                yield Plain(t("dialog.keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
                 yield Button(t("dialog.choose"), id="choose", variant="primary", compact=True)
 
@@ -103,7 +104,12 @@ class BrowseScreen(ModalScreen[Path | None]):
         """Take the path if there is something."""
         typed = self.query_one("#path", Input).value.strip()
         path = await self.app.ask(lambda _workbench: _existing(typed, self._folders))
-        if path is not None:
+        if path is not None and path.is_dir() and not self._folders:
+            # A folder is no file to import, but the way to one.
+            self.query_one(DirectoryTree).path = path
+            self.query_one("#path", Input).clear()
+            self.query_one(DirectoryTree).focus()
+        elif path is not None:
             self.dismiss(path)
         else:
             self.app.notify(t("form.nothing_there"), severity="error")

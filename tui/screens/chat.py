@@ -65,7 +65,7 @@ class ChatScreen(PlaceScreen):
         """Let the models go."""
         self.talkers.close()
 
-    def on_screen_resume(self) -> None:
+    def freshen(self) -> None:
         """A model may have been exported meanwhile."""
         self.offer_models()
 

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label, TextArea
 
 from appliance.services.chat import Sampling
 from tui.keys import bindings
+from tui.widgets.plain import Plain
 from tui.words import t
 
 
@@ -47,10 +48,13 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
             for name, (low, high) in _BOUNDS.items():
                 yield Label(t(f"chat.{name}", low=low, high=high), markup=False)
                 value = getattr(self._settings.sampling, name)
-                field = Input("" if value is None else f"{value:g}", id=name, validators=[Number(low, high)], valid_empty=name == "seed")
+                field = Input(
+                    "" if value is None else f"{value:g}", id=name, compact=True, validators=[Number(low, high)], valid_empty=name == "seed"
+                )
                 field.tooltip = t(f"chat.{name}_help")
                 yield field
             with Horizontal(classes="buttons"):
+                yield Plain(t("dialog.short_keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
                 yield Button(t("dialog.take"), id="take", variant="primary", compact=True)
 

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 from appliance.domain.model import Model
 from appliance.texts.speech import say
 from tui.keys import bindings
+from tui.widgets.bars import keys_line
 from tui.widgets.plain import Plain, cell
 from tui.widgets.states import figure
 from tui.words import t
@@ -31,7 +32,8 @@ class ComparisonScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A table in the middle."""
-        with Vertical(classes="dialog wide"):
+        with Vertical(classes="dialog wide") as box:
+            box.border_subtitle = keys_line("dialog")
             yield Plain(t("models.compare_title", name=self._chosen.name if self._chosen else ""), classes="message")
             yield DataTable(cursor_type="row", zebra_stripes=True)
             if not self._models:

@@ -33,6 +33,7 @@ class ConfirmScreen(ModalScreen[bool | None]):
             yield Plain(self._question, classes="message")
             yield Plain(self._consequence, classes="hint")
             with Horizontal(classes="buttons"):
+                yield Plain(t("dialog.short_keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
                 yield Button(self._yes, id="yes", variant="error", compact=True)
 

@@ -103,6 +103,9 @@ class DatasetScreen(PlaceScreen):
     @work(exclusive=True, group="tokens")
     async def show_tokens(self, index: int) -> None:
         """What the model would learn from a row, told by the process that tokenizes as training does."""
+        if not await self.app.ask(_newest_base):
+            self.query_one("#row", Plain).show(t("data.no_base_for_tokens"))
+            return
         training = Recipe().training
         found = await self.app.ask(
             lambda workbench: workbench.previews.tokens(
@@ -168,7 +171,7 @@ def _newest_base(workbench: Workbench) -> str:
 
 def _line(row: dict[str, Any]) -> str:
     if "reason" in row:
-        return f"{t('data.line')} {row.get('line', '?')}: {_reason(row)}  {row.get('excerpt', '')}"[:LINE_CHARS]
+        return f"{t('data.line', line=row.get('line', '?'))}: {_reason(row)}  {row.get('excerpt', '')}"[:LINE_CHARS]
     if "text" in row:
         return str(row["text"])[:LINE_CHARS]
     return " ⏐ ".join(str(message.get("content", ""))[:LINE_CHARS] for message in row.get("messages", ()))[:LINE_CHARS]

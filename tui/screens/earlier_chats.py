@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from tui.host import HostApp
 from tui.keys import bindings
 from tui.screens.confirm import ConfirmScreen
+from tui.widgets.bars import keys_line
 from tui.widgets.plain import Plain, harmless
 from tui.widgets.states import moment
 from tui.words import t
@@ -30,7 +31,8 @@ class EarlierChatsScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """A list in the middle."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as box:
+            box.border_subtitle = keys_line("earlier", "dialog")
             yield Plain(t("chat.earlier"), classes="message")
             yield OptionList(id="chats", markup=False)
 

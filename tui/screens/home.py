@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -25,6 +26,8 @@ from tui.widgets.steps import progress_line
 from tui.words import t
 
 NEWEST = 5
+LOOK_AT_BOX_EVERY = 5.0
+"""Seconds; going to and fro between the places does not measure the box each time."""
 
 
 class HomeScreen(PlaceScreen):
@@ -33,6 +36,11 @@ class HomeScreen(PlaceScreen):
     PLACE = "home"
     CSS_PATH = "home.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("home")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._box_seen: float | None = None
+        """When the box was looked at last, by the monotonic clock."""
 
     def compose_body(self) -> ComposeResult:
         """Four panels."""
@@ -52,7 +60,7 @@ class HomeScreen(PlaceScreen):
         self.look()
         self.query_one("#next").focus()
 
-    def on_screen_resume(self) -> None:
+    def freshen(self) -> None:
         """What there is may have changed while one was elsewhere."""
         self.look()
 
@@ -61,15 +69,20 @@ class HomeScreen(PlaceScreen):
         """Ask the services and fill the panels."""
         there = await self.app.ask(_what_there_is)
         if there is not None:
-            datasets, models = there
+            datasets, models, is_prepared = there
             self.query_one("#newest", Plain).show("\n".join(_model_line(model) for model in models[:NEWEST]) or t("home.no_models"))
             options = self.query_one("#next", OptionList)
             chosen = options.highlighted
             options.clear_options()
-            options.add_options([Option(t(f"home.next_{step}"), id=f"{place}-{step}") for step, place in _next_steps(datasets, models)])
+            options.add_options(
+                [Option(t(f"home.next_{step}"), id=f"{place}-{step}") for step, place in _next_steps(datasets, models, is_prepared)]
+            )
             options.highlighted = chosen or 0
+        if self._box_seen is not None and time.monotonic() - self._box_seen < LOOK_AT_BOX_EVERY:
+            return
         box = await self.app.ask(lambda workbench: list(_box_lines(workbench)), slowly=True)
         if box is not None:
+            self._box_seen = time.monotonic()
             self.query_one("#box", Plain).show("\n".join(box))
 
     def show_runs(self, seen: RunsSeen) -> None:
@@ -82,7 +95,6 @@ class HomeScreen(PlaceScreen):
         elif seen.runs:
             last = seen.runs[0].run
             panel.show(f"{mark_of(last.state)} {harmless(last.name)}  {t('runs.state_' + last.state)}  {moment(last.ended)}")
-            self.look()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go where the next step is done."""
@@ -114,19 +126,23 @@ def _panel(name: str, text: str) -> Plain:
     return panel
 
 
-def _what_there_is(workbench: Workbench) -> tuple[list[Dataset], list[Model]]:
+def _what_there_is(workbench: Workbench) -> tuple[list[Dataset], list[Model], bool]:
+    """Datasets and models, the newest first, and whether any dataset may be trained on."""
     datasets = sorted(workbench.datasets.all(), key=lambda one: -one.created)
-    return datasets, sorted(workbench.models.all(), key=lambda one: -one.created)
+    is_prepared = len(workbench.redaction.not_passed(datasets)) < len(datasets)
+    return datasets, sorted(workbench.models.all(), key=lambda one: -one.created), is_prepared
 
 
-def _next_steps(datasets: list[Dataset], models: list[Model]) -> Iterator[tuple[str, str]]:
+def _next_steps(datasets: list[Dataset], models: list[Model], is_prepared: bool) -> Iterator[tuple[str, str]]:
     """Pairs of (step, place), the most sensible first."""
     kinds = {model.kind for model in models}
     if "gguf" in kinds:
         yield "chat", "chat"
     if "adapter" in kinds:
         yield "export", "models"
-    if "base" in kinds and datasets:
+    if datasets and not is_prepared:
+        yield "redact", "data"
+    if "base" in kinds and is_prepared:
         yield "train", "train"
     if not datasets:
         yield "import_records", "data"

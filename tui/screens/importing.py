@@ -53,22 +53,30 @@ class ImportScreen(ModalScreen[Import | None]):
 
     def compose(self) -> ComposeResult:
         """Name, what was recognised, choices, sample rows."""
-        with VerticalScroll(classes="dialog wide"):
+        with VerticalScroll(classes="dialog wide", can_focus=False):
             yield Plain(t("data.import_file", name=harmless(self._path.name)), classes="message")
             with Horizontal(classes="row"):
                 yield Plain(t("form.name"), classes="label")
                 yield Input(suggested_name(self._path.stem), id="name", compact=True)
             with Horizontal(classes="row"):
                 yield Plain(t("data.encoding"), classes="label")
-                yield Select([(one, one) for one in ENCODINGS], value="auto", allow_blank=False, compact=True, id="encoding")
+                yield Select(
+                    [(t("data.auto") if one == "auto" else one, one) for one in ENCODINGS],
+                    value="auto",
+                    allow_blank=False,
+                    compact=True,
+                    id="encoding",
+                )
             yield Vertical(id="columns")
             yield Plain(t("data.looking"), id="seen", classes="hint")
             with Horizontal(classes="buttons"):
+                yield Plain(t("dialog.keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
                 yield Button(t("data.import_it"), id="import", variant="primary", disabled=True, compact=True)
 
     def on_mount(self) -> None:
-        """Look at once."""
+        """Look at once; the name is ready to be typed, and Enter in it imports."""
+        self.query_one("#name", Input).focus()
         self.see()
 
     @work(exclusive=True, group="look")
@@ -122,7 +130,16 @@ class ImportScreen(ModalScreen[Import | None]):
         if event.button.id == "no":
             self.dismiss(None)
         else:
-            self.dismiss(Import(self._path, self.query_one("#name", Input).value.strip(), self.choices()))
+            self.take()
+
+    def on_input_submitted(self) -> None:
+        """Enter in the name imports, too, once the file was recognised."""
+        if self.look is not None:
+            self.take()
+
+    def take(self) -> None:
+        """Import it as it is shown."""
+        self.dismiss(Import(self._path, self.query_one("#name", Input).value.strip(), self.choices()))
 
 
 def _told(look: Look) -> list[str]:
@@ -137,7 +154,7 @@ def _told(look: Look) -> list[str]:
             lines.append(_short(row["text"]))
     for rejected in look.rejected:
         reason = say("problems", rejected.reason, **rejected.parameters)
-        lines.append(f"✘ {t('data.line')} {rejected.line}: {reason}  {_short(rejected.excerpt)}")
+        lines.append(f"✘ {t('data.line', line=rejected.line)}: {reason}  {_short(rejected.excerpt)}")
     return lines
 
 

@@ -16,6 +16,7 @@ from textual.widgets.tree import TreeNode
 from appliance.texts.speech import say
 from tui.host import HostApp
 from tui.keys import bindings
+from tui.widgets.bars import keys_line
 from tui.widgets.plain import Plain, harmless
 from tui.words import t
 
@@ -34,7 +35,8 @@ class LineageScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A tree in the middle."""
-        with Vertical(classes="dialog wide"):
+        with Vertical(classes="dialog wide") as box:
+            box.border_subtitle = keys_line("dialog")
             yield Plain(t("models.lineage_title"), classes="message")
             yield Tree[None]("")
 
@@ -66,7 +68,8 @@ class DependantsScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Why not, and the tree."""
-        with Vertical(classes="dialog wide"):
+        with Vertical(classes="dialog wide") as box:
+            box.border_subtitle = keys_line("dialog")
             yield Plain(t("models.still_needed", name=harmless(self._node["name"])), classes="message")
             yield Tree[None](_label(self._node))
 

@@ -11,7 +11,6 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from appliance.services.workbench import Workbench
-from tui.follow import RunsSeen
 from tui.screens.place import PlaceScreen
 from tui.widgets.plain import Plain, cell
 
@@ -24,7 +23,8 @@ class ListingScreen(PlaceScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._over: tuple[str, ...] = ()
+        self._shown: list[tuple[str, Sequence[str]]] | None = None
+        """The rows in the table."""
 
     def compose_body(self) -> ComposeResult:
         """The table, and the chosen row in words."""
@@ -41,16 +41,9 @@ class ListingScreen(PlaceScreen):
         self.look()
         table.focus()
 
-    def on_screen_resume(self) -> None:
+    def freshen(self) -> None:
         """There may be new rows."""
         self.look()
-
-    def show_runs(self, seen: RunsSeen) -> None:
-        """A run that ended may have made something."""
-        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
-        if over != self._over:
-            self._over = over
-            self.look()
 
     @work(exclusive=True, group="listing")
     async def look(self) -> None:
@@ -58,6 +51,10 @@ class ListingScreen(PlaceScreen):
         rows = await self.listed()
         if rows is None:
             return
+        if rows == self._shown:
+            self._tell()
+            return
+        self._shown = rows
         table = self.query_one(DataTable)
         row = table.cursor_row
         table.clear()

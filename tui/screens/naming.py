@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from tui.keys import bindings
+from tui.widgets.bars import keys_line
 from tui.widgets.plain import Plain
 from tui.words import t
 
@@ -29,7 +30,8 @@ class NamingScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Title and field."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as box:
+            box.border_subtitle = keys_line("dialog")
             yield Plain(self._title, classes="message")
             yield Input(self._suggestion, id="name")
             yield Plain(t("form.name_rule"), classes="hint")

@@ -20,6 +20,11 @@ class PlaceScreen(Screen[Any]):
 
     app: HostApp
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._over: tuple[str, ...] | None = None
+        """The runs that were done when this was looked at last."""
+
     def compose(self) -> ComposeResult:
         """Bar, body, bar."""
         yield PlacesBar(self.PLACE)
@@ -35,9 +40,23 @@ class PlaceScreen(Screen[Any]):
         self.app.runs_signal.subscribe(self, self._runs_seen, immediate=True)
         self._runs_seen(self.app.runs_seen)
 
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened while another place was shown."""
+        self._runs_seen(self.app.runs_seen)
+        self.freshen()
+
     def _runs_seen(self, seen: RunsSeen) -> None:
+        if self not in self.app.screen_stack:
+            return  # Drawing what nobody sees would keep a key waiting; coming back catches up.
         self.query_one(PlacesBar).show_going(seen.active)
         self.show_runs(seen)
+        over = tuple(one.run.id for one in seen.runs if one.run.state == "done")
+        if self._over is not None and over != self._over:
+            self.freshen()
+        self._over = over
+
+    def freshen(self) -> None:
+        """Look again at what there is: the place is shown anew, or a run has made something."""
 
     def show_runs(self, seen: RunsSeen) -> None:
         """Show what concerns this place of the runs."""

@@ -74,8 +74,13 @@ class RecipeDialog(ModalScreen[Chosen | None]):
                     yield _select(question)
             yield RecipeForm(self._sections, values, self._only)
             with Horizontal(classes="buttons"):
+                yield Plain(t("dialog.keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
                 yield Button(t("dialog.start"), id="start", variant="primary", compact=True)
+
+    def on_input_submitted(self) -> None:
+        """Enter in a field begins, too."""
+        self.take()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Begin, or not."""

@@ -30,7 +30,7 @@ class ReviewScreen(PlaceScreen):
     """One line per find; what is decided is applied by redacting anew."""
 
     PLACE = "data"
-    CSS_PATH = "models.tcss"
+    CSS_PATH = "review.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("review")]
 
     def __init__(self, dataset: Dataset) -> None:

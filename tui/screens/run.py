@@ -16,10 +16,11 @@ from appliance.domain.run import Run, StageRecord
 from appliance.services.gpu import gpus_now
 from appliance.services.progress import RunProgress
 from appliance.texts.speech import explain_code, say
+from tui.command_keys import in_keys
 from tui.follow import RunStory, follow_run
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
-from tui.screens.run_actions import cancel_run, resume_run
+from tui.screens.run_actions import can_be, cancel_run, resume_run
 from tui.widgets.curves import Curves
 from tui.widgets.plain import Plain, harmless
 from tui.widgets.steps import Steps, gpu_line, progress_line
@@ -29,6 +30,17 @@ LOG_LINES = 200
 GPU_LOOK_EVERY = 5.0
 """Seconds."""
 SHOWN_NOTICES = 6
+MADE_BY = {
+    "ingest": "raw",
+    "mix": "raw",
+    "clean": "cleaned",
+    "redact": "redacted",
+    "split": "divided",
+    "adopt": "base",
+    "train": "trained",
+    "export": "exported",
+}
+"""What a run whose last such stage is this one has made."""
 
 
 class RunScreen(PlaceScreen):
@@ -45,6 +57,8 @@ class RunScreen(PlaceScreen):
         self.stages: tuple[StageRecord, ...] = ()
         self.progress = RunProgress()
         self._told: list[str] = []
+        self._offered_for: tuple[str, bool] | None = None
+        """What the keys were offered for: the run's state, and whether there are curves."""
 
     def compose_body(self) -> ComposeResult:
         """Steps at the left, figures and curves at the right, words below."""
@@ -93,8 +107,11 @@ class RunScreen(PlaceScreen):
                 curves.add(recorded.event.name, recorded.event.step, recorded.event.value)
             elif isinstance(recorded.event, Notice):
                 sign = "!" if recorded.event.level == "warning" else "·"
-                self._told.append(f"{sign} {say('notices', recorded.event.code, **recorded.event.parameters)}")
+                self._told.append(f"{sign} {in_keys(say('notices', recorded.event.code, **recorded.event.parameters))}")
         curves.draw()
+        if (now := (story.run.state, curves.has_points)) != self._offered_for:
+            self._offered_for = now
+            self.refresh_bindings()
         self._show()
 
     def _show(self) -> None:
@@ -103,19 +120,32 @@ class RunScreen(PlaceScreen):
             return
         self.query_one("#heading", Plain).show(f"{harmless(run.name)}  ·  {t('runs.state_' + run.state)}  ·  {run.id}")
         self.query_one(Steps).show_stages(self.stages)
-        stage = self.progress.stage
-        going = run.state == "running" and stage is not None
-        self.query_one("#progress", Plain).show(progress_line(stage) if going and stage else "")
+        self.query_one("#progress", Plain).show(self._how_far() if run.state == "running" else "")
         self.query_one("#words", Plain).show("\n".join(self._words(run)))
+
+    def _how_far(self) -> str:
+        """How far the present stage is; until it says so, the last thing said was about another one."""
+        stage = self.progress.stage
+        begun = next((one.position for one in self.stages if one.state == "running"), None)
+        if stage is None or (begun is not None and stage.position != begun):
+            return t("run.starting")
+        return progress_line(stage)
 
     def _words(self, run: Run) -> list[str]:
         if run.state == "failed":
-            message, hint = explain_code(run.failure["code"], run.failure.get("parameters", {}))
+            message, hint = map(in_keys, explain_code(run.failure["code"], run.failure.get("parameters", {})))
             last = str(run.failure.get("log", "")).strip().splitlines()[-3:]
-            return [f"✘ {message}", f"{t('dialog.hint')} {hint}", *last, t("run.press_resume")]
-        if run.state == "interrupted":
-            return [t("runs.about_interrupted"), t("run.press_resume")]
-        return self._told[-SHOWN_NOTICES:]
+            return [f"✘ {message}", f"{t('dialog.hint')} {hint}", t("run.press_resume"), *last]
+        if run.state in ("interrupted", "cancelled"):
+            return [t(f"runs.about_{run.state}")]
+        told = self._told[-SHOWN_NOTICES:]
+        return [f"✔ {_what_is_next(self.stages)}", *told] if run.state == "done" else told
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only keys that do something now are offered."""
+        if action in ("cancel_run", "resume_run"):
+            return self.run_row is not None and can_be(action, self.run_row)
+        return self.query_one(Curves).has_points if action == "next_curve" and self.is_mounted else True
 
     def action_back(self) -> None:
         """To the list of runs."""
@@ -144,3 +174,9 @@ class RunScreen(PlaceScreen):
         if log.display:
             lines = await self.app.ask(lambda workbench: workbench.runs.log_tail(self.run_id, position, LOG_LINES))
             log.show("\n".join(lines or ()) or t("run.log_empty"))
+
+
+def _what_is_next(stages: tuple[StageRecord, ...]) -> str:
+    """What was made, where it is, and what is usually done with it."""
+    made = next((MADE_BY[record.stage] for record in reversed(stages) if record.stage in MADE_BY), "other")
+    return t(f"run.done_{made}")

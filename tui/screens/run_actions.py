@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from tui.host import HostApp
 
 
+def can_be(action: str, run: Run) -> bool:
+    """Whether a run in its state can be cancelled or resumed."""
+    return run.state in (("queued", "running", "interrupted") if action == "cancel_run" else ("failed", "cancelled", "interrupted"))
+
+
 def cancel_run(app: HostApp, run: Run) -> None:
     """End a run for good, after a question."""
-    if run.state not in ("queued", "running", "interrupted"):
+    if not can_be("cancel_run", run):
         app.notify(t("runs.is_over"), severity="warning")
         return
     from tui.screens.confirm import ConfirmScreen
@@ -27,7 +32,7 @@ def cancel_run(app: HostApp, run: Run) -> None:
 
 def resume_run(app: HostApp, run: Run) -> None:
     """Go on with a run that did not end well."""
-    if run.state not in ("failed", "cancelled", "interrupted"):
+    if not can_be("resume_run", run):
         app.notify(t("runs.nothing_to_resume"), severity="warning")
         return
     app.run_worker(_resume(app, run.id), group="run-actions")

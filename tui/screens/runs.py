@@ -12,10 +12,11 @@ from textual.widgets import DataTable
 
 from appliance.domain.run import Run
 from appliance.texts.speech import explain_code, human_duration, say
+from tui.command_keys import in_keys
 from tui.follow import RunNow, RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
-from tui.screens.run_actions import cancel_run, resume_run
+from tui.screens.run_actions import can_be, cancel_run, resume_run
 from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import mark_of, moment
 from tui.words import t
@@ -57,11 +58,14 @@ class RunsScreen(PlaceScreen):
         else:
             for one in seen.runs:
                 for column, text in zip(COLUMNS, _cells(one), strict=True):
-                    table.update_cell(one.run.id, column, cell(text), update_width=True)
+                    if table.get_cell(one.run.id, column).plain != cell(text).plain:
+                        table.update_cell(one.run.id, column, cell(text), update_width=True)
+        self.refresh_bindings()
         self.query_one("#told", Plain).show(self._told() if listed else t("runs.none"))
 
     def on_data_table_row_highlighted(self) -> None:
-        """Tell about the chosen run."""
+        """Tell about the chosen run, and what can be done about it."""
+        self.refresh_bindings()
         self.query_one("#told", Plain).show(self._told())
 
     def on_data_table_row_selected(self) -> None:
@@ -85,6 +89,13 @@ class RunsScreen(PlaceScreen):
         if run := self.chosen:
             resume_run(self.app, run)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only keys that do something to the chosen run are offered."""
+        if action not in ("cancel_run", "resume_run"):
+            return True
+        run = self.chosen if self.is_mounted else None
+        return run is not None and can_be(action, run)
+
     @property
     def chosen(self) -> Run | None:
         """The run under the cursor."""
@@ -97,7 +108,7 @@ class RunsScreen(PlaceScreen):
         if run is None:
             return ""
         if run.state == "failed":
-            message, hint = explain_code(run.failure["code"], run.failure.get("parameters", {}))
+            message, hint = map(in_keys, explain_code(run.failure["code"], run.failure.get("parameters", {})))
             return f"✘ {message}\n{t('dialog.hint')} {hint}"
         return t(f"runs.about_{run.state}")
 

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, ContentSwitcher, Input, OptionList
 from textual.widgets.option_list import Option
 
+from appliance.domain.dataset import Dataset
 from appliance.domain.plan import TrainingPlan
 from appliance.domain.presets import PRESETS
 from appliance.domain.recipe import Recipe, as_layer
@@ -85,6 +86,7 @@ class TrainScreen(PlaceScreen):
         self.step = step
         names = [f"{'●' if at == step else '✔' if at < step else '○'} {at + 1} {t(f'train.step_{name}')}" for at, name in enumerate(STEPS)]
         self.query_one("#steps", Plain).show("  →  ".join(names))
+        self.refresh_bindings()
         self.query_one("#question", Plain).show(t(f"train.ask_{STEPS[step]}"))
         self.query_one(ContentSwitcher).current = STEPS[step]
         if STEPS[step] == "check":
@@ -144,15 +146,22 @@ class TrainScreen(PlaceScreen):
         expert = self.query_one("#expert")
         await expert.remove_children()
         await expert.mount(RecipeForm(("training",), as_layer(recipe)))
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The fields are offered once they were fitted; from the first step there is no way back."""
+        if action == "expert":
+            return STEPS[self.step] == "check" and bool(self.query(RecipeForm))
+        return self.step > 0 if action == "step_back" else True
 
     def action_expert(self) -> None:
         """Show every field, or the plan again, made with the fields as they are now."""
-        if STEPS[self.step] != "check":
-            return
         expert = self.query_one("#expert")
         expert.display = not expert.display
         self.query_one("#findings").display = not expert.display
-        if not expert.display:
+        if expert.display:
+            self.query(RecipeForm).first().query("Select, Input").first().focus()
+        else:
             self.check(refit=False)
 
     def on_button_pressed(self) -> None:
@@ -200,7 +209,13 @@ def _bases(workbench: Workbench) -> list[tuple[str, str]]:
 
 def _datasets(workbench: Workbench) -> list[tuple[str, str]]:
     datasets = [one for one in workbench.datasets.all() if one.facts.get("side") != "validation"]
-    return [(one.name, f"{harmless(one.name)}  {one.counts.get('rows', 0):,} {t('data.rows')}") for one in reversed(datasets)]
+    not_passed = {one.id for one in workbench.redaction.not_passed(datasets)}
+    return [(one.name, _dataset_line(one, one.id not in not_passed)) for one in reversed(datasets)]
+
+
+def _dataset_line(dataset: Dataset, passed: bool) -> str:
+    privacy = f"{t('data.privacy')} {t('data.passed' if passed else 'data.not_passed')}"
+    return f"{harmless(dataset.name)}  {dataset.counts.get('rows', 0):,} {t('data.rows')}  {privacy}"
 
 
 def _presets(_workbench: Workbench) -> list[tuple[str, str]]:

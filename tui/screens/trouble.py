@@ -12,7 +12,9 @@ from textual.widgets import Button
 
 from appliance.domain.errors import ApplianceError
 from appliance.texts.speech import explain
+from tui.command_keys import in_keys
 from tui.keys import bindings
+from tui.widgets.bars import keys_line
 from tui.widgets.plain import Plain
 from tui.words import t
 
@@ -25,11 +27,12 @@ class TroubleScreen(ModalScreen[None]):
 
     def __init__(self, error: ApplianceError) -> None:
         super().__init__()
-        self.message, self.hint = explain(error)
+        self.message, self.hint = map(in_keys, explain(error))
 
     def compose(self) -> ComposeResult:
         """The box in the middle."""
-        with Vertical(classes="dialog trouble"):
+        with Vertical(classes="dialog trouble") as box:
+            box.border_subtitle = keys_line("dialog")
             yield Plain(f"✘ {self.message}", classes="message")
             if self.hint:
                 yield Plain(f"{t('dialog.hint')} {self.hint}", classes="hint")

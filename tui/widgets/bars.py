@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from appliance.texts.speech import human_duration, say
-from tui.keys import PLACES
+from tui.keys import KEYS, PLACES
 from tui.words import t
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ def key_name(key: str) -> str:
     if first.startswith("ctrl+"):
         return "^" + first[5:].upper()
     return KEY_NAMES.get(first, first.upper() if first.startswith("f") and first[1:].isdigit() else first)
+
+
+def keys_line(*places: str) -> str:
+    """``Esc close  Del remove``: the keys of a dialog that has no buttons."""
+    return "  ".join(f"{key_name(key.keys)} {t(f'keys.{key.id}')}" for place in places for key in KEYS[place])
 
 
 class PlacesBar(Horizontal):

@@ -10,7 +10,6 @@ from appliance.domain.curve import Point, thinned
 from appliance.texts.speech import say
 from tui.widgets.plain import Plain
 from tui.widgets.states import figure
-from tui.words import t
 
 PICTURES: tuple[tuple[str, ...], ...] = (
     ("loss", "validation_loss", "general_loss"),
@@ -43,11 +42,18 @@ class Curves(Vertical):
     def compose(self) -> ComposeResult:
         """Names with their newest figures, then the plot."""
         yield Plain("", id="curve-names")
-        yield PlotextPlot()
+        plot = PlotextPlot()
+        plot.display = False
+        yield plot
 
     def add(self, name: str, step: int, value: float) -> None:
         """One more point of a figure; ``draw`` shows it."""
         self._points.setdefault(name, []).append((step, value))
+
+    @property
+    def has_points(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self._points)
 
     def next(self) -> None:
         """The next picture that has points."""
@@ -66,9 +72,9 @@ class Curves(Vertical):
         names = [name for name in PICTURES[self._picture] if self._points.get(name)]
         self.query_one("#curve-names", Plain).show(
             "  ".join(f"{'●◆■'[place]} {say('labels', name)} {figure(name, self._points[name][-1][1])}" for place, name in enumerate(names))
-            or t("run.no_figures")
         )
         plot = self.query_one(PlotextPlot)
+        plot.display = bool(names)
         plot.plt.clear_data()
         visible = _POINTS_OF_A_COLUMN * max(plot.size.width, self.app.size.width // 2)
         for place, name in enumerate(names):

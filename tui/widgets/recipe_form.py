@@ -8,11 +8,12 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Input, Select, Switch
+from textual.widgets import Input, Select
 
 from appliance.domain.recipe import Setting, settings
 from appliance.texts.speech import catalogue, language_from_environment
 from tui.widgets.plain import Plain
+from tui.widgets.yes_no import YesNo
 from tui.words import t
 
 SHOWN_CHOICES = 60
@@ -26,8 +27,27 @@ def bounds_of(setting: Setting) -> str:
     if setting.kind in ("choice", "text"):
         shown = " | ".join(setting.choices)
         return shown if len(shown) <= SHOWN_CHOICES else shown[: SHOWN_CHOICES - 1] + "…"
-    low = f"> {setting.above:g}" if setting.above is not None else f"{setting.minimum:g}" if setting.minimum is not None else ""
-    return f"{low} – {setting.maximum:g}" if setting.maximum is not None else low
+    low = f"> {setting.above:.10g}" if setting.above is not None else f"{setting.minimum:.10g}" if setting.minimum is not None else ""
+    return f"{low} – {setting.maximum:.10g}" if setting.maximum is not None else low
+
+
+def choice_of(key: str, choice: str) -> str:
+    """A choice in words; proper names stay as they are."""
+    spoken = catalogue(language_from_environment())
+    words: dict[str, str] = spoken["kinds"] if key == "redaction.leave" else spoken["choices"].get(key, {})
+    return words.get(choice, choice)
+
+
+def default_of(setting: Setting) -> str:
+    """The default in words; nothing where it is an empty text."""
+    if setting.default == "":
+        return ""
+    if setting.kind == "bool":
+        return t("form.default", value=t("form.yes") if setting.default else t("form.no"))
+    value = f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
+    if setting.kind == "choice":
+        value = choice_of(setting.key, value)
+    return t("form.default", value=value)
 
 
 def label_of(key: str) -> str:
@@ -42,7 +62,7 @@ class RecipeField(Horizontal):
     DEFAULT_CSS = """
     RecipeField { height: auto; }
     RecipeField .label { width: 26; padding: 0 1 0 0; }
-    RecipeField Input, RecipeField Select { width: 24; }
+    RecipeField Input, RecipeField Select, RecipeField YesNo { width: 24; }
     RecipeField .range { width: 1fr; padding: 0 1; color: $text-muted; }
     """
 
@@ -57,16 +77,18 @@ class RecipeField(Horizontal):
         yield Plain(words.get("label", self.setting.key), classes="label")
         field = self._field()
         told = [words[part] for part in ("help", "reason") if words.get(part)]
-        field.tooltip = "\n".join([*told, " | ".join(self.setting.choices)]).strip() or None
+        field.tooltip = "\n".join([*told, self._choices()]).strip() or None
         yield field
-        default = t("form.default", value=self.setting.default) if self.setting.default != "" else ""
-        yield Plain(f"{bounds_of(self.setting)}  {default}", classes="range")
+        # What can be chosen is in the list itself; what can be typed has to be said.
+        bounds = "" if self.setting.kind == "choice" else bounds_of(self.setting)
+        yield Plain(f"{bounds}  {default_of(self.setting)}".strip(), classes="range")
 
     def _field(self) -> Widget:
         if self.setting.kind == "bool":
-            return Switch(bool(self._value))
+            return YesNo(bool(self._value))
         if self.setting.kind == "choice":
-            return Select([(choice, choice) for choice in self.setting.choices], value=str(self._value), allow_blank=False, compact=True)
+            choices = [(choice_of(self.setting.key, choice), choice) for choice in self.setting.choices]
+            return Select(choices, value=str(self._value), allow_blank=False, compact=True)
         shown = f"{self._value:g}" if isinstance(self._value, float) else str(self._value)
         return Input(shown, compact=True)
 
@@ -75,14 +97,19 @@ class RecipeField(Horizontal):
         """What the field does, why its default is what it is, and what it may be."""
         words = catalogue(language_from_environment()).get("settings", {}).get(self.setting.key, {})
         told = [words[part] for part in ("help", "reason") if words.get(part)]
-        span = " | ".join(self.setting.choices) or bounds_of(self.setting)
-        return "\n".join([f"{words.get('label', '')}  {self.setting.key}", *told, span, t("form.default", value=self.setting.default)])
+        span = self._choices() or bounds_of(self.setting)
+        return "\n".join([f"{words.get('label', '')}  {self.setting.key}", *told, *filter(None, (span, default_of(self.setting)))])
+
+    def _choices(self) -> str:
+        """Every choice as it is written, with its words."""
+        said = ((choice, choice_of(self.setting.key, choice)) for choice in self.setting.choices)
+        return " | ".join(choice if words == choice else f"{choice} ({words})" for choice, words in said)
 
     @property
     def value(self) -> str:
         """The value as an assignment has it."""
-        field = self.query_one("Switch, Select, Input")
-        if isinstance(field, Switch):
+        field = self.query_one("YesNo, Select, Input")
+        if isinstance(field, YesNo):
             return "true" if field.value else "false"
         assert isinstance(field, Input | Select)
         return str(field.value)
@@ -93,6 +120,7 @@ class RecipeForm(VerticalScroll):
 
     DEFAULT_CSS = """
     RecipeForm { height: auto; max-height: 1fr; }
+    RecipeForm .group { height: auto; }
     RecipeForm .section { text-style: bold; color: $primary; margin-top: 1; }
     """
 
