@@ -31,14 +31,17 @@ _MARKS = ("allow_in_graph", "assume_constant_result", "disable")
 def lean_import() -> Iterator[None]:
     """The block in which libraries are imported; where the compiler or they are there already, nothing is left out."""
     compile_with_torch, is_available = torch.compile, distributed.is_available
+    hide = getattr(torch, "_disable_dynamo", as_written)
     stand_in = None if _COMPILER in sys.modules else _StandIn()
     _replace(torch, "compile", as_written)
+    _replace(torch, "_disable_dynamo", as_written)  # around every kernel of bitsandbytes: its first call would import the compiler
     if os.environ.get("WORLD_SIZE", "1") == "1":
         _replace(distributed, "is_available", bool)
     try:
         yield
     finally:
         _replace(torch, "compile", compile_with_torch)
+        _replace(torch, "_disable_dynamo", hide)
         _replace(distributed, "is_available", is_available)
         if stand_in is not None:
             stand_in.leave()
