@@ -16,9 +16,13 @@ from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+
+from appliance.stages.language_model.lean_transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    sdpa_attention_forward,
+    sdpa_mask,
+)
 
 PACK_ATTENTION = "greenwave_pack"
 

@@ -6,29 +6,9 @@ imports the compiler, some 550 modules and a fifth of the time until a training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from appliance.stages.language_model.lean import lean_import
 
-import torch
-
-
-@contextmanager
-def _compiling_nothing() -> Iterator[None]:
-    compile_with_torch = torch.compile
-    setattr(torch, "compile", _as_written)  # noqa: B010  # an assignment would have to be of the same type
-    try:
-        yield
-    finally:
-        setattr(torch, "compile", compile_with_torch)  # noqa: B010  # likewise
-
-
-def _as_written(function: Callable[..., Any] | None = None, **_choices: Any) -> Any:
-    """What ``torch.compile`` gives, used bare or with choices, but for the compiling."""
-    return function if function is not None else lambda later: later
-
-
-with _compiling_nothing():
+with lean_import():
     import bitsandbytes
 
 __all__ = ["bitsandbytes"]

@@ -15,9 +15,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.utils import logging as transformers_logging
 
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Notice, Started
@@ -27,6 +24,7 @@ from appliance.files.base_screening import read_json_object, screen_base
 from appliance.files.safetensors_header import read_header
 from appliance.stages.language_model.attention import PACK_ATTENTION
 from appliance.stages.language_model.device import Device, give_back_memory
+from appliance.stages.language_model.lean_transformers import AutoModelForCausalLM, BitsAndBytesConfig, GradientCheckpointingLayer
 from appliance.stages.language_model.new_tokens import grow_embeddings, rows_of_adapter
 from appliance.stages.language_model.nf4_cache import Entry, Nf4Cache, nf4_key
 from appliance.stages.language_model.tokenizer import load_tokenizer
@@ -97,10 +95,30 @@ def _load_entry(entry: Entry, device: Device) -> Any:
     with ThreadPoolExecutor(1) as beside:
         is_whole = beside.submit(entry.is_whole)
         try:
-            model = _load(entry.folder, device)
+            model = _load_in_place(entry.folder, device) or _load(entry.folder, device)
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError):
             return None
         return model if is_whole.result() else None
+
+
+def _load_in_place(folder: Path, device: Device) -> Any:
+    """A quantized base the quick way; None when transformers is no longer made for that, or the entry is not what it should be."""
+    try:
+        from appliance.stages.language_model.nf4_model import tensors_put_in_place
+
+        with tensors_put_in_place():
+            return _load(folder, device)
+    except (
+        ImportError,
+        AttributeError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+        SafetensorError,
+    ):  # the ordinary way will tell
+        return None
 
 
 def _as_if_quantized_here(model: Any, folder: Path, device: Device) -> Any:
@@ -135,20 +153,20 @@ def load_model(base: Path, adapter: Path | None, device: Device, *, quantize: bo
     if not weights.is_file():
         # peft would take a pickle instead.
         raise ApplianceError("adapter_file_missing", path=str(adapter), name=weights.name)
-    from peft import PeftModel, get_peft_model_state_dict
+    from appliance.stages.language_model.lean_peft import peft
 
     grow_embeddings(model, max(rows_of_adapter(adapter), _rows_brought(weights)))
 
     frozen = set(map(id, model.parameters()))
     try:
         with warnings.catch_warnings(category=UserWarning, action="ignore"):  # what peft warns of is an error below
-            adapted = PeftModel.from_pretrained(model, str(adapter), torch_device=str(device.torch_device))
+            adapted = peft.PeftModel.from_pretrained(model, str(adapter), torch_device=str(device.torch_device))
     except (ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=str(error)[:200]) from error
     added = {name: parameter for name, parameter in adapted.named_parameters() if id(parameter) not in frozen}
     # peft passes over low-rank and scaling tensors that have no place in this base, and over places that have no tensor. Embedding and
     # head are another matter: they may be saved whole beside an adapter with added tokens, and are one tensor where they are tied.
-    expected = get_peft_model_state_dict(adapted, state_dict=added, save_embedding_layers=False).keys()
+    expected = peft.get_peft_model_state_dict(adapted, state_dict=added, save_embedding_layers=False).keys()
     apart = [name for name in read_header(weights).keys() ^ expected if ".lora_" in name or name.endswith(".ia3_l")]
     if apart:
         raise ApplianceError("adapter_does_not_fit", adapter=str(adapter), base=str(base), reason=min(apart))
@@ -207,6 +225,8 @@ def parameter_counts(model: torch.nn.Module) -> tuple[int, int]:
 def quiet_libraries() -> None:
     """Silence what libraries say to developers; a person is told by events."""
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"transformers\..*|peft\..*")
+    from transformers.utils import logging as transformers_logging
+
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     # It regrets at import that there are no kernels from the network.

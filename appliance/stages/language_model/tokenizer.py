@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedTokenizerFast
-
 from appliance.domain.errors import ApplianceError
+from appliance.stages.language_model.lean_names import PreTrainedTokenizerFast
 
 TOKENIZER_FILE = "tokenizer.json"
 

@@ -21,7 +21,7 @@ from appliance.domain.recipe import TrainingRecipe
 from appliance.domain.spec import TrainSpec
 from appliance.files.base_screening import read_json_object
 from appliance.files.space import disk_full_named, require_space
-from appliance.stages.language_model import lean_bitsandbytes as lean_bitsandbytes  # before peft
+from appliance.stages.language_model import lean_peft as lean_peft  # before peft, transformers and bitsandbytes
 from appliance.stages.language_model.device import Device, choose_device, give_back_memory, memory_errors_named
 from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
 from appliance.stages.language_model.new_tokens import start_rows

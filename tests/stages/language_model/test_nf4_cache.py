@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from appliance.domain.event import Event, Notice
-from appliance.stages.language_model import loading, nf4_cache
+from appliance.stages.language_model import loading, nf4_cache, nf4_model
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loading import load_base
 from appliance.stages.language_model.nf4_cache import Nf4Cache, nf4_key
@@ -54,6 +54,34 @@ def test_second_load_is_bit_equal(base: Path, cpu: Device, cache: Path, monkeypa
         assert torch.equal(first(input_ids=ids).logits, second(input_ids=ids).logits)
     assert second.name_or_path == second.config._name_or_path == str(base)
     assert second.dtype == first.dtype == torch.float32
+
+
+def test_quick_way_gives_the_same_model(base: Path, cpu: Device, cache: Path) -> None:
+    """An entry loaded by putting its tensors in place is what transformers loads, with its buffers, settings and kinds of layers."""
+    load_base(base, cpu, quantize=True, cache=cache)
+    (entry,) = cache.iterdir()
+    quick, ordinary = (loading._as_if_quantized_here(load(entry, cpu), base, cpu) for load in (loading._load_in_place, loading._load))
+    assert equal(quick, ordinary)
+    buffers = dict(ordinary.named_buffers())
+    assert {name: (value.dtype, value.tolist()) for name, value in quick.named_buffers()} == {
+        name: (value.dtype, value.tolist()) for name, value in buffers.items()
+    }
+    assert [type(module) for module in quick.modules()] == [type(module) for module in ordinary.modules()]
+    assert quick.config.to_dict() == ordinary.config.to_dict()
+    assert quick.is_loaded_in_4bit and quick.hf_quantizer.pre_quantized
+    assert vars(quick).keys() ^ vars(ordinary).keys() <= {"_weight_conversions"}  # made again where it is needed
+
+
+def test_without_the_quick_way_it_loads_all_the_same(qwen2: Path, cpu: Device, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When putting tensors in place fails, transformers loads the entry, with its own functions back, and nothing is quantized."""
+    first = load_base(qwen2, cpu, quantize=True, cache=cache)
+    refuse_to_quantize(monkeypatch)
+
+    def fail(*_: object) -> None:
+        raise ValueError("not the tensors of this model")
+
+    monkeypatch.setattr(nf4_model, "_put_in_place", fail)
+    assert equal(load_base(qwen2, cpu, quantize=True, cache=cache), first)
 
 
 def test_tied_head_stays_tied(tmp_path: Path, cpu: Device, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
