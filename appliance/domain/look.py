@@ -28,6 +28,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     """Kind of file: ``text``, ``spreadsheet``, ``docx``, ``pdf``, ``parquet``, ``zip``."""
     format: str
     """Name of the importer, or ``zip``."""
+    formats: tuple[str, ...] = ()
+    """Names of the importers that a file of this kind could be read by; empty for what holds several files."""
     kind: DatasetKind
     encoding: str
     """Of a text; empty for what has none."""

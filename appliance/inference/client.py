@@ -134,7 +134,7 @@ class AnswerStream:
                 return
             try:
                 chunk = msgspec.json.decode(event.data, type=_Chunk)
-            except msgspec.DecodeError as error:
+            except ValueError as error:
                 raise ApplianceError("answer_broken_off", ExitCode.RUN_FAILED) from error
             if chunk.error is not None:
                 raise _refusal(chunk.error)
@@ -257,7 +257,7 @@ def _refused(response: httpx2.Response) -> ApplianceError:
     """The error of an answer that is none: llama-server's JSON, or whatever else came."""
     try:
         return _refusal(msgspec.json.decode(response.content, type=_RefusalBody).error)
-    except msgspec.DecodeError:
+    except ValueError:
         return _refusal(_Refusal(message=response.text, code=response.status_code))
 
 

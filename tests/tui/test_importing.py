@@ -35,4 +35,25 @@ def test_columns_that_nobody_could_guess_are_chosen_from_those_there_are(tmp_pat
         await pilot.pause()
 
     play(Home(tmp_path / "home"), story, (100, 40))
-    assert decided == [Import(file, "来电", {"encoding": "auto", "columns": {"instruction": "甲栏", "output": "乙栏"}})]
+    assert decided == [Import(file, "来电", {"format": "auto", "encoding": "auto", "columns": {"instruction": "甲栏", "output": "乙栏"}})]
+
+
+def test_a_format_that_was_taken_wrongly_is_changed(tmp_path: Path) -> None:
+    """A table that could be running text as well: the other formats of such a file are offered, and the chosen one shows its rows."""
+    file = tmp_path / "通告.csv"
+    file.write_text("问题,回答\n路口红灯太长怎么办？,已转信号科核查配时。\n", "utf-8")
+    decided: list[Import | None] = []
+
+    async def story(pilot: Pilot[Any]) -> None:
+        screen = ImportScreen(file)
+        await pilot.app.push_screen(screen, decided.append)
+        await until_seen(pilot, "csv · ", 600)
+        screen.query_one("#format", Select).value = "text"
+        await until_seen(pilot, "text · ", 600)
+        assert not screen.query_one("#import", Button).disabled
+        screen.query_one("#import", Button).press()
+        await pilot.pause()
+
+    play(Home(tmp_path / "home"), story, (100, 40))
+    assert decided[0] is not None
+    assert decided[0].choices["format"] == "text"

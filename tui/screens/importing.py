@@ -50,6 +50,7 @@ class ImportScreen(ModalScreen[Import | None]):
         self._path = path
         self.look: Look | None = None
         self._offered: tuple[str, ...] = ()
+        self._formats: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Name, what was recognised, choices, sample rows."""
@@ -58,6 +59,9 @@ class ImportScreen(ModalScreen[Import | None]):
             with Horizontal(classes="row"):
                 yield Plain(t("form.name"), classes="label")
                 yield Input(suggested_name(self._path.stem), id="name", compact=True)
+            with Horizontal(classes="row"):
+                yield Plain(t("data.format"), classes="label")
+                yield Select([(t("data.auto"), "auto")], value="auto", allow_blank=False, compact=True, id="format")
             with Horizontal(classes="row"):
                 yield Plain(t("data.encoding"), classes="label")
                 yield Select(
@@ -93,9 +97,21 @@ class ImportScreen(ModalScreen[Import | None]):
             await self._offer_columns(tuple(error.parameters.get("names", ())), {})
         else:
             self.query_one("#seen", Plain).show("\n".join(_told(self.look)))
+            self._offer_formats(self.look.formats)
             names = dict.fromkeys(name for headings in self.look.headings for name in headings.names if name)
             await self._offer_columns(tuple(names), self.look.columns)
         self.query_one("#import", Button).disabled = self.look is None
+
+    def _offer_formats(self, names: tuple[str, ...]) -> None:
+        """What a file of this kind could be, beside what it was taken for; the choice stays."""
+        if names == self._formats:
+            return
+        self._formats = names
+        select: Select[str] = self.query_one("#format", Select)
+        chosen = select.value
+        with self.prevent(Select.Changed):
+            select.set_options([(t("data.auto"), "auto"), *((name, name) for name in names)])
+            select.value = chosen if chosen in names else "auto"
 
     async def _offer_columns(self, names: tuple[str, ...], guesses: dict[str, str]) -> None:
         """One choice per field of ours, made once: later looks keep what was chosen."""
@@ -118,8 +134,8 @@ class ImportScreen(ModalScreen[Import | None]):
         """As an import takes them."""
         selects = {one: self.query(f"#column-{one}") for one in FIELDS}
         values = {one: found.first(Select).value for one, found in selects.items() if found}
-        encoding = self.query_one("#encoding", Select).value
-        return {"encoding": str(encoding), "columns": {one: value for one, value in values.items() if isinstance(value, str)}}
+        chosen = {one: str(self.query_one(f"#{one}", Select).value) for one in ("format", "encoding")}
+        return {**chosen, "columns": {one: value for one, value in values.items() if isinstance(value, str)}}
 
     def on_select_changed(self) -> None:
         """Another choice: another look."""

@@ -15,6 +15,7 @@ from appliance.domain.event import Emit, Notice
 from appliance.domain.look import Headings, Look
 from appliance.domain.spec import LookSpec
 from appliance.stages.ingest import columns, records, tables
+from appliance.stages.ingest.importers import fitting
 from appliance.stages.ingest.importers.importer import Row
 from appliance.stages.ingest.opening import Opened, opened
 from appliance.stages.ingest.source import Source
@@ -46,6 +47,7 @@ def _look(source: Source, found: Opened, spec: LookSpec) -> Look:
         size=source.size,
         medium=source.medium,
         format=found.format,
+        formats=fitting(source),
         kind=found.reading.kind,
         encoding=found.encoding,
         columns=dict(found.reading.columns),

@@ -70,7 +70,7 @@ class Nf4Cache:
         try:
             wanted = msgspec.json.decode((place / _MANIFEST).read_bytes(), type=dict[str, str])
             found = folder_manifest(place, leave_out=frozenset({_MANIFEST, _WEIGHTS}))
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return None
         weights = wanted.pop(_WEIGHTS, "")
         if found != wanted or not weights:

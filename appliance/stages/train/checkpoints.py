@@ -116,7 +116,7 @@ class CheckpointStore:
         try:
             manifest = msgspec.json.decode((place / MANIFEST_FILE).read_bytes(), type=Manifest)
             found = folder_manifest(place, leave_out=frozenset({MANIFEST_FILE}))
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return "broken"
         if found != manifest.files:
             return "broken"

@@ -44,7 +44,7 @@ def test_no_checkpoint_yet(tmp_path: Path) -> None:
     assert newest(CheckpointStore(tmp_path / "none", 2, "x")) == (None, [])
 
 
-@pytest.mark.parametrize("harm", ["flip", "shorten", "remove", "add", "manifest", "no manifest", "empty manifest"])
+@pytest.mark.parametrize("harm", ["flip", "shorten", "remove", "add", "manifest", "no manifest", "no text", "empty manifest"])
 def test_broken_checkpoint_is_passed_over(store: CheckpointStore, tmp_path: Path, harm: str) -> None:
     """Whatever is wrong with the newest checkpoint, the one before is taken and a person is told."""
     place = tmp_path / "checkpoints" / "step-00000030"
@@ -59,6 +59,8 @@ def test_broken_checkpoint_is_passed_over(store: CheckpointStore, tmp_path: Path
             (place / "more").write_bytes(b"")
         case "manifest":
             (place / MANIFEST_FILE).write_bytes((place / MANIFEST_FILE).read_bytes()[:-20])
+        case "no text":
+            (place / MANIFEST_FILE).write_bytes((place / MANIFEST_FILE).read_bytes().replace(b"files", b"f\xe6les", 1))
         case "no manifest":
             (place / MANIFEST_FILE).unlink()
         case _:

@@ -67,6 +67,11 @@ def choose(source: Source, asked: str, asked_columns: Mapping[str, str]) -> Impo
     return best
 
 
+def fitting(source: Source) -> tuple[str, ...]:
+    """Names of the importers that read this kind of file."""
+    return tuple(importer.name for importer in IMPORTERS if source.medium in importer.media)
+
+
 def _unrecognised(source: Source) -> ApplianceError:
     if source.medium not in ("text", "parquet"):
         return ApplianceError("old_document" if source.medium == "old_document" else "source_foreign", name=source.name)
