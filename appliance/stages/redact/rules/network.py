@@ -12,7 +12,9 @@ from appliance.stages.redact.rules.rule import Rule
 
 _IPV4 = re.compile(r"(?<![\d.])(\d{1,3})[ \0]?\.[ \0]?(\d{1,3})[ \0]?\.[ \0]?(\d{1,3})[ \0]?\.[ \0]?(\d{1,3})(?!\d|\.\d)")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::|(?::?[0-9A-Fa-f]{1,4}){1,6})(?![0-9A-Za-z:])")
-_MAC = re.compile(r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:([:\-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z:\-])")
+_MAC = re.compile(
+    r"(?:(?<![0-9A-Za-z:\-])|(?<=MAC)|(?<=[Mm]ac))[0-9A-Fa-f]{2}(?:([:\-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z:\-])"
+)
 _DOTTED = re.compile(r"[0-9][ \0]?\.[ \0]?[0-9]{1,3}[ \0]?\.")
 _PAIRS = re.compile(r"[0-9A-Fa-f][:\-][0-9A-Fa-f]{2}[:\-][0-9A-Fa-f]{2}[:\-]")
 _GROUPS = re.compile(r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:")
