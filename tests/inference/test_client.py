@@ -130,7 +130,7 @@ def test_tokenize(client: Client, qwen: TinyModel) -> None:
 
 def test_broken_halves_of_characters(client: Client) -> None:
     """Half a surrogate pair, which no encoding can carry, does not stop a question."""
-    assert client.chat([Message(role="user", content="\ud83d?")], Sampling(max_tokens=2)).completion_tokens == 2
+    assert client.chat([Message(role="user", content="\ud83d?")], Sampling(max_tokens=2)).completion_tokens in (1, 2)  # it may end at once
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # httpx2 leaves refused sockets to the collector
