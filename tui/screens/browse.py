@@ -68,9 +68,14 @@ class BrowseScreen(ModalScreen[Path | None]):
         media = await self.app.ask(lambda workbench: workbench.media.mounted(), slowly=True)
         if media:
             shown = [(f"{harmless(one.path)}  {human_bytes(one.total)}" if one.total else harmless(one.path), one.path) for one in media]
-            select = self.query_one(Select)
-            select.set_options([*shown, *((root, root) for root in self._roots)])
-            select.value = media[0].path
+            select, tree = self.query_one(Select), self.query_one(DirectoryTree)
+            is_untouched = tree.path == Path(self._roots[0])
+            chosen = media[0].path if is_untouched else select.value
+            with self.prevent(Select.Changed):
+                select.set_options([*shown, *((root, root) for root in self._roots)])
+                select.value = chosen
+            if is_untouched:  # who has gone somewhere meanwhile stays there
+                tree.path = Path(media[0].path)
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """Look elsewhere."""
