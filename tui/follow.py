@@ -11,7 +11,7 @@ from textual.message import Message
 
 from appliance.domain.event import RecordedEvent
 from appliance.domain.run import Run, StageRecord
-from appliance.services.progress import RunProgress, StageProgress
+from appliance.services.progress import RunProgress, StageProgress, running_position
 
 if TYPE_CHECKING:
     from appliance.services.workbench import Workbench
@@ -84,11 +84,8 @@ def follow_runs(workbench: Workbench, post: Callable[[RunsSeen], object], is_ove
                 known.progress.feed(recorded)
                 known.last_event, moved = recorded.id, True
             stages = workbench.runs.stages(run.id)
-            stage = known.progress.stage
-            begun = next((one.position for one in stages if one.state == "running"), None)
-            if stage is not None and begun is not None and stage.position != begun:
-                stage = None  # What was said last is about another stage.
-            position = stage.position if stage else begun or 0
+            stage = known.progress.of_running(stages)
+            position = stage.position if stage else running_position(stages) or 0
             title = (stages[position].title or stages[position].stage) if stages else ""
             listed.append(RunNow(run, stage, title, position, len(stages)))
         now = tuple((one.run.id, one.run.state, one.run.wish) for one in listed)

@@ -98,7 +98,8 @@ def detected_room(device: Device = "auto") -> Room:
 
 
 def _first_gpu() -> Room | None:
-    for gpu in gpus_now():
-        half = gpu.capability is not None and gpu.capability >= _BFLOAT16_SINCE
-        return Room(kind="cuda", name=gpu.name, free=gpu.memory_free, total=gpu.memory_total, half_precision=half)
-    return None
+    gpu = next(iter(gpus_now()), None)
+    if gpu is None:
+        return None
+    half = gpu.capability is not None and gpu.capability >= _BFLOAT16_SINCE
+    return Room(kind="cuda", name=gpu.name, free=gpu.memory_free, total=gpu.memory_total, half_precision=half)

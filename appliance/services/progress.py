@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from appliance.domain.event import Artifact, Metric, Notice, Produced, Progress, RecordedEvent, Started
+from appliance.domain.run import StageRecord
 
 
 @dataclass
@@ -51,6 +53,11 @@ class RunProgress:
         self.stage: StageProgress | None = None
         self.notices: list[Notice] = []
 
+    def of_running(self, stages: Iterable[StageRecord]) -> StageProgress | None:
+        """That of the stage that runs; None until it has told something: what was told last is about another one then."""
+        running = running_position(stages)
+        return self.stage if self.stage is not None and running in (None, self.stage.position) else None
+
     def feed(self, recorded: RecordedEvent) -> StageProgress:
         """Take one event in; the stage as it is now. An event of a new stage begins that stage."""
         if self.stage is None or self.stage.position != recorded.position:
@@ -70,3 +77,8 @@ class RunProgress:
             case Produced(artifact):
                 stage.artifacts.append(artifact)
         return stage
+
+
+def running_position(stages: Iterable[StageRecord]) -> int | None:
+    """Place of the stage that runs among those of its run; None between two of them."""
+    return next((one.position for one in stages if one.state == "running"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -22,6 +22,17 @@ class Refused(Exception):
 def say(words: str) -> None:
     """One line of narration."""
     print(words, file=sys.stderr, flush=True)
+
+
+def answered(work: Callable[[], int]) -> int:
+    """The exit code of a command's work; a refusal is told and gives its own, Ctrl-C gives 130."""
+    try:
+        return work()
+    except Refused as refusal:
+        say(f"{refusal.message}\nHint: {refusal.hint}")
+        return refusal.exit_code
+    except KeyboardInterrupt:
+        return 130
 
 
 def call(command: Sequence[str | Path], problem: str, hint: str, *, environment: Mapping[str, str] | None = None) -> str:

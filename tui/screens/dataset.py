@@ -103,14 +103,13 @@ class DatasetScreen(PlaceScreen):
     @work(exclusive=True, group="tokens")
     async def show_tokens(self, index: int) -> None:
         """What the model would learn from a row, told by the process that tokenizes as training does."""
-        if not await self.app.ask(_newest_base):
+        base = await self.app.ask(_newest_base)
+        if not base:
             self.query_one("#row", Plain).show(t("data.no_base_for_tokens"))
             return
         training = Recipe().training
         found = await self.app.ask(
-            lambda workbench: workbench.previews.tokens(
-                self.dataset.id, index + 1, _newest_base(workbench), training.max_length, training.long_rows
-            )
+            lambda workbench: workbench.previews.tokens(self.dataset.id, index + 1, base, training.max_length, training.long_rows)
         )
         if found is not None:
             self.query_one("#row", Plain).show(drawn_tokens(found, training.max_length))

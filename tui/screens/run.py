@@ -124,12 +124,9 @@ class RunScreen(PlaceScreen):
         self.query_one("#words", Plain).show("\n".join(self._words(run)))
 
     def _how_far(self) -> str:
-        """How far the present stage is; until it says so, the last thing said was about another one."""
-        stage = self.progress.stage
-        begun = next((one.position for one in self.stages if one.state == "running"), None)
-        if stage is None or (begun is not None and stage.position != begun):
-            return t("run.starting")
-        return progress_line(stage)
+        """How far the present stage is."""
+        stage = self.progress.of_running(self.stages)
+        return progress_line(stage) if stage else t("run.starting")
 
     def _words(self, run: Run) -> list[str]:
         if run.state == "failed":

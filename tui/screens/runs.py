@@ -57,9 +57,9 @@ class RunsScreen(PlaceScreen):
             table.move_cursor(row=min(cursor, max(0, len(listed) - 1)))
         else:
             for one in seen.runs:
-                for column, text in zip(COLUMNS, _cells(one), strict=True):
-                    if table.get_cell(one.run.id, column).plain != cell(text).plain:
-                        table.update_cell(one.run.id, column, cell(text), update_width=True)
+                for column, shown in zip(COLUMNS, map(cell, _cells(one)), strict=True):
+                    if table.get_cell(one.run.id, column).plain != shown.plain:
+                        table.update_cell(one.run.id, column, shown, update_width=True)
         self.refresh_bindings()
         self.query_one("#told", Plain).show(self._told() if listed else t("runs.none"))
 
