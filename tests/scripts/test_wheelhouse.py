@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,17 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "wheelhouse"
 WHEEL = "llama_cpp_python-0.3.36-py3-none-linux_x86_64.whl"
+METADATA = "Metadata-Version: 2.1\nName: small-thing\nVersion: 1.0\n"
+BACKEND = f"""
+from pathlib import Path
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    place = Path(folder, "small_thing-1.0.dist-info")
+    place.mkdir()
+    (place / "METADATA").write_text({METADATA!r})
+    return place.name
+"""
+"""A build backend that needs nothing of a package index: pip asks it for the name before it hands an sdist out."""
 
 
 @pytest.fixture
@@ -87,3 +100,30 @@ def test_a_failed_build_leaves_nothing(script: dict[str, Any]) -> None:
     assert "No matching distribution found for llama-cpp-python==0.3.36" in ended.stderr
     assert f"Hint: the reason is in the lines above; the whole log is {place}.log." in ended.stderr
     assert not place.exists()
+
+
+def test_the_source_is_fetched_once_and_keeps_its_place(script: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that was broken off finds its source where it was: what was compiled from it counts only there."""
+    folder = tmp_path / "packages/small_thing-1.0"
+    folder.mkdir(parents=True)
+    (folder / "PKG-INFO").write_text(METADATA, "utf-8")
+    (folder / "pyproject.toml").write_text('[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n', "utf-8")
+    (folder / "backend.py").write_text(BACKEND, "utf-8")
+    sdist = Path(shutil.make_archive(str(folder), "gztar", folder.parent, folder.name))
+    digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(sdist.parent))
+    source, log = tmp_path / "source", tmp_path / "log"
+
+    wrong = f"small-thing==1.0 --hash=sha256:{'0' * 64}"
+    assert script["fetch_source"](wrong, source, log) != 0
+    assert "DO NOT MATCH THE HASHES" in log.read_text("utf-8")
+    assert not source.exists()
+
+    requirement = f"small-thing==1.0 --hash=sha256:{digest}"
+    assert script["fetch_source"](requirement, source, log) == 0, log.read_text("utf-8")
+    before = (source / "pyproject.toml").stat()
+    sdist.unlink()
+    assert script["fetch_source"](requirement, source, log) == 0
+    assert (source / "pyproject.toml").stat().st_mtime_ns == before.st_mtime_ns
+    assert not Path(f"{source}.partial").exists()
