@@ -13,6 +13,7 @@ from textual import work
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import CommandPalette
+from textual.events import Event, InputEvent
 from textual.screen import ModalScreen, Screen
 from textual.worker import get_current_worker
 
@@ -23,6 +24,7 @@ from tui.follow import RunsSeen
 from tui.host import HostApp
 from tui.keys import KEYS, PLACES, bindings
 from tui.themes import THEME_NAMES, THEMES, first_theme
+from tui.tidying import LOOK_EVERY, Tidying
 from tui.words import switch_language, t
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class GreenwaveApp(HostApp):
         """``resumes``: go on with interrupted runs at the start."""
         super().__init__(home)
         self._resumes = resumes
+        self._tidying = Tidying()
 
     def on_mount(self) -> None:
         """Show the first place and begin to follow the runs."""
@@ -77,12 +80,21 @@ class GreenwaveApp(HostApp):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = first_theme()
+        self._tidying.begin()
+        self.set_interval(LOOK_EVERY, self._tidying.tidy)
         self.switch_mode("home")
         self.look_at_runs()
 
     def on_unmount(self) -> None:
         """Let the desk go."""
+        self._tidying.end()
         self.desk.close()
+
+    async def on_event(self, event: Event) -> None:
+        """Note that somebody is at work."""
+        if isinstance(event, InputEvent):
+            self._tidying.key_came()
+        await super().on_event(event)
 
     def tell(self, error: ApplianceError) -> None:
         """Say what went wrong and what to do about it."""

@@ -23,6 +23,9 @@ Answer = TypeVar("Answer")
 ABOUT_TO_GO = 0.5
 """Seconds; more than passes between the look at a notification and its being shown."""
 
+MASKED_SECONDS = 0.01
+"""For which nothing is drawn after a change of place."""
+
 
 class HostApp(App[None]):
     """An app with a desk to the services and news of the runs."""
@@ -57,6 +60,10 @@ class HostApp(App[None]):
             if notification.time_left < ABOUT_TO_GO:
                 del self._notifications[notification]
         super()._refresh_notifications()
+
+    def delay_update(self, delay: float = MASKED_SECONDS) -> None:
+        """Let a place take another's place unseen; Textual would show it after 50 ms, two thirds of what a key then takes."""
+        super().delay_update(min(delay, MASKED_SECONDS))
 
     @abstractmethod
     def tell(self, error: ApplianceError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,7 +15,6 @@ from textual.widgets.option_list import Option
 
 from appliance.domain.dataset import Dataset
 from appliance.domain.model import Model
-from appliance.services.workbench import Workbench
 from appliance.texts.speech import explain_check, say
 from tui.follow import RunsSeen
 from tui.keys import bindings
@@ -24,6 +23,9 @@ from tui.widgets.plain import Plain, harmless
 from tui.widgets.states import mark_of, mark_of_check, moment
 from tui.widgets.steps import progress_line
 from tui.words import t
+
+if TYPE_CHECKING:  # the first picture does not wait for the services
+    from appliance.services.workbench import Workbench
 
 NEWEST = 5
 LOOK_AT_BOX_EVERY = 5.0
