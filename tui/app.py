@@ -146,6 +146,9 @@ class GreenwaveApp(HostApp):
     def _back_to_place(self) -> None:
         """Leave the pages opened from a place, such as a run's or the help; a dialog stays, with what was typed into it."""
         while len(self.screen_stack) > 1 and not isinstance(self.screen, ModalScreen):
+            if getattr(self.screen, "holds_work", False):
+                self.call_next(self.run_action, "screen.back")
+                return
             self.pop_screen()
 
     async def action_switch_language(self) -> None:

@@ -86,6 +86,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("back", "escape", "back"),
         Key("replace", "r", "replace"),
         Key("keep", "k", "keep"),
+        Key("undo", "u", "undo"),
         Key("apply", "a", "apply"),
     ),
     "runs": (

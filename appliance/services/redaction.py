@@ -24,6 +24,7 @@ from appliance.domain.redaction import (
 )
 from appliance.domain.row import texts_of
 from appliance.domain.run import Run
+from appliance.domain.spec import RedactSpec
 from appliance.services.datasets import DatasetService
 from appliance.services.names import free_stem
 from appliance.services.passes import redaction_state
@@ -83,6 +84,35 @@ class RedactionService:
         )
         assert made.id
         return self._runs.start(run_id, f"redact-{name}", plan, Recipe(redaction=recipe))
+
+    def start_decided(self, key: str, decisions: Iterable[Decision], decided_by: str = "") -> Run:
+        """Start redacting anew what a dataset was redacted from, as it was done before but with a person's decisions.
+
+        The same recipe and kept key, and the earlier decisions where there are no new ones; what nobody decided about is replaced.
+        A dataset that was only checked is redacted itself.
+        """
+        dataset = self._datasets.get(key)
+        made = self._made_by(dataset)
+        if made is None:
+            return self.start_redaction(dataset.id, None, RedactionRecipe(), decisions=decisions, decided_by=decided_by)
+        source = self._datasets.source_of(dataset) or dataset
+        chosen = {one.place: one for one in (*made.decisions, *decisions)}.values()
+        recipe = msgspec.structs.replace(made.recipe, uncertain="replace")
+        pseudonyms = Path(made.key_file or made.keep_key)
+        key_file = pseudonyms if pseudonyms.is_file() else None
+        return self.start_redaction(source.id, None, recipe, key_file=key_file, decisions=chosen, decided_by=decided_by)
+
+    def decisions(self, key: str) -> tuple[Decision, ...]:
+        """What a person had decided when a dataset was redacted."""
+        made = self._made_by(self._datasets.get(key))
+        return made.decisions if made else ()
+
+    def _made_by(self, dataset: Dataset) -> RedactSpec | None:
+        """How a dataset was redacted; None for one that was not."""
+        for planned in self._store.runs.plan(dataset.run_id) if dataset.run_id else ():
+            if planned.stage == "redact" and planned.spec.get("output") == dataset.path:
+                return msgspec.convert(planned.spec, RedactSpec)
+        return None
 
     def start_check(self, key: str, recipe: RedactionRecipe, *, decisions: Iterable[Decision] = (), decided_by: str = "") -> Run:
         """Start looking for personal data in a dataset as it is; a check without finds is a pass."""

@@ -10,6 +10,7 @@ Each language is a folder of TOML files, one per topic; all files of a folder to
     [help]             "train" = "…"         what commands and options do
     [grades]           name = "…"            lines of a quality card
     [fates]            name = "…"            what becomes of a row in training
+    [formats]          name = "…"            forms of files that records come in
     [checks.CODE]      message = "…"   hint = "…"      findings of the doctor
     [settings."training.rank"]  label = "…"  help = "…"  reason = "…"
 

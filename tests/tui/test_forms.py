@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Button, DataTable, Input
 
+from appliance.domain.dataset import Dataset
 from appliance.domain.home import Home
 from appliance.domain.recipe import RedactionRecipe, settings
 from appliance.services.workbench import Workbench
@@ -60,7 +62,7 @@ def test_all_mistakes_are_told_at_once_and_the_form_keeps_what_was_typed(tmp_pat
 
 
 def test_uncertain_finds_are_decided_one_by_one_and_applied(tmp_path: Path) -> None:
-    """The list shows what stands there; replace and keep are single keys; applying them is a run that redacts anew."""
+    """Single keys replace, keep and take back; leaving asks; applying them is a run that redacts anew with the same recipe."""
     home = Home(tmp_path)
     source = tmp_path / "rows.jsonl"
     rows = [
@@ -70,22 +72,45 @@ def test_uncertain_finds_are_decided_one_by_one_and_applied(tmp_path: Path) -> N
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     workbench = Workbench(home)
     workbench.runs.wait(workbench.datasets.start_import(source, "calls").id)
-    workbench.runs.wait(workbench.redaction.start_redaction("calls", None, RedactionRecipe(uncertain="review")).id)
+    workbench.runs.wait(workbench.redaction.start_redaction("calls", None, RedactionRecipe(uncertain="review", addresses="all")).id)
     uncertain = list(workbench.redaction.review("calls-redacted"))
     dataset = workbench.datasets.get("calls-redacted")
     workbench.close()
     assert uncertain, "the rows above hold something uncertain"
 
     async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f3")
+        await until_seen(pilot, "calls-redacted")
         await pilot.app.push_screen(ReviewScreen(dataset))
-        await until_seen(pilot, uncertain[0].found)
+        assert f"⟦{uncertain[0].found}⟧" in await until_seen(pilot, t("review.place", place=1, count=len(uncertain), decided=0))
         await pilot.press("a")
         await until_seen(pilot, t("review.decide_first"))
         pilot.app.screen.query_one(DataTable).focus()
         await pilot.press("k")
-        assert t("review.keep") in await until_seen(pilot, t("review.keep"))
-        await pilot.press("a")
+        assert t("review.keep") in await until_seen(pilot, t("review.place", place=1, count=len(uncertain), decided=1))
+        for leave in ("escape", "f3"):
+            await pilot.press(leave)
+            await until_seen(pilot, t("review.leave_question"))
+            await pilot.press("enter")
+        await pilot.press("u")
+        await until_seen(pilot, t("review.place", place=1, count=len(uncertain), decided=0))
+        await pilot.press("k", "a")
         await until_seen(pilot, "redact-calls-redacted-2", 400)
         assert not isinstance(pilot.app.screen, TroubleScreen), seen(pilot.app)
+        run = pilot.app.screen.run_id  # type: ignore[attr-defined]  # of the run's page
+        decided = await asyncio.to_thread(_once_done, home, run)
+        assert decided.facts["recipe"]["addresses"] == "all"
+        assert decided.facts["redaction"]["kinds"]["bank_card"]["kept"] == 1
+        await pilot.app.push_screen(ReviewScreen(decided))
+        assert t("review.keep") in await until_seen(pilot, t("review.place", place=1, count=len(uncertain), decided=1))
 
     play(home, story, (120, 40))
+
+
+def _once_done(home: Home, run_id: str) -> Dataset:
+    workbench = Workbench(home)
+    try:
+        assert workbench.runs.wait(run_id).state == "done"
+        return workbench.datasets.get("calls-redacted-2")
+    finally:
+        workbench.close()

@@ -103,6 +103,9 @@ class DataScreen(ListingScreen):
     def action_review(self) -> None:
         """Decide about uncertain finds of the chosen dataset."""
         if dataset := self.chosen:
+            if self.states[self.row].reason in ("never", "inherited", "changed"):
+                self.app.notify(t("data.no_review"), severity="warning")
+                return
             from tui.screens.review import ReviewScreen
 
             self.app.push_screen(ReviewScreen(dataset))

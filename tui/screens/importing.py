@@ -23,7 +23,7 @@ from tui.widgets.plain import Plain, harmless
 from tui.words import t
 
 ENCODINGS = ("auto", "utf-8", "gb18030", "big5", "utf-16")
-FIELDS = ("instruction", "input", "output", "system")
+FIELDS = ("instruction", "input", "output", "system", "text")
 SHOWN_CHARS = 160
 
 
@@ -53,26 +53,18 @@ class ImportScreen(ModalScreen[Import | None]):
         self._formats: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """Name, what was recognised, choices, sample rows."""
-        with VerticalScroll(classes="dialog wide", can_focus=False):
+        """Name, choices, what was recognised; the buttons stay in sight."""
+        with Vertical(classes="dialog wide tall"):
             yield Plain(t("data.import_file", name=harmless(self._path.name)), classes="message")
-            with Horizontal(classes="row"):
-                yield Plain(t("form.name"), classes="label")
-                yield Input(suggested_name(self._path.stem), id="name", compact=True)
-            with Horizontal(classes="row"):
-                yield Plain(t("data.format"), classes="label")
-                yield Select([(t("data.auto"), "auto")], value="auto", allow_blank=False, compact=True, id="format")
-            with Horizontal(classes="row"):
-                yield Plain(t("data.encoding"), classes="label")
-                yield Select(
-                    [(t("data.auto") if one == "auto" else one, one) for one in ENCODINGS],
-                    value="auto",
-                    allow_blank=False,
-                    compact=True,
-                    id="encoding",
-                )
-            yield Vertical(id="columns")
-            yield Plain(t("data.looking"), id="seen", classes="hint")
+            with VerticalScroll(classes="reading"):
+                yield from _row(t("form.name"), Input(suggested_name(self._path.stem), id="name", compact=True))
+                yield from _row(t("data.format"), _choice("format", ("auto",)))
+                yield from _row(t("data.encoding"), _choice("encoding", ENCODINGS))
+                with Vertical(id="columns"):
+                    for one in FIELDS:
+                        select: Select[str] = Select([], prompt=t("form.none"), compact=True, id=f"column-{one}")
+                        yield from _row(t(f"data.field_{one}"), select)
+                yield Plain(t("data.looking"), id="seen", classes="hint")
             with Horizontal(classes="buttons"):
                 yield Plain(t("dialog.keys"), classes="keys quiet")
                 yield Button(t("dialog.no"), id="no", compact=True)
@@ -80,6 +72,7 @@ class ImportScreen(ModalScreen[Import | None]):
 
     def on_mount(self) -> None:
         """Look at once; the name is ready to be typed, and Enter in it imports."""
+        self.query_one("#columns").display = False
         self.query_one("#name", Input).focus()
         self.see()
 
@@ -93,13 +86,14 @@ class ImportScreen(ModalScreen[Import | None]):
         except ApplianceError as error:
             # What is wrong is said in place: the choices that may put it right stand beside it.
             message, _ = explain(error)
-            self.query_one("#seen", Plain).show(f"✘ {message}\n{t('data.not_readable')}")
-            await self._offer_columns(tuple(error.parameters.get("names", ())), {})
+            names = tuple(error.parameters.get("names", ()))
+            self.query_one("#seen", Plain).show(f"✘ {message}\n{t('data.choose_columns' if names else 'data.not_readable')}")
+            self._offer_columns(names, {})
         else:
             self.query_one("#seen", Plain).show("\n".join(_told(self.look)))
             self._offer_formats(self.look.formats)
-            names = dict.fromkeys(name for headings in self.look.headings for name in headings.names if name)
-            await self._offer_columns(tuple(names), self.look.columns)
+            there = dict.fromkeys(name for headings in self.look.headings for name in headings.names if name)
+            self._offer_columns(tuple(there), self.look.columns)
         self.query_one("#import", Button).disabled = self.look is None
 
     def _offer_formats(self, names: tuple[str, ...]) -> None:
@@ -110,36 +104,40 @@ class ImportScreen(ModalScreen[Import | None]):
         select: Select[str] = self.query_one("#format", Select)
         chosen = select.value
         with self.prevent(Select.Changed):
-            select.set_options([(t("data.auto"), "auto"), *((name, name) for name in names)])
+            select.set_options([(t("data.auto"), "auto"), *((say("formats", name), name) for name in names)])
             select.value = chosen if chosen in names else "auto"
 
-    async def _offer_columns(self, names: tuple[str, ...], guesses: dict[str, str]) -> None:
-        """One choice per field of ours, made once: later looks keep what was chosen."""
+    def _offer_columns(self, names: tuple[str, ...], guesses: dict[str, str]) -> None:
+        """What each field of ours may be read from; what was chosen stays, and so does the place where somebody is choosing."""
         if not names or names == self._offered:
             return
-        self._offered = names
-        box = self.query_one("#columns")
-        await box.remove_children()
+        is_first, self._offered = not self._offered, names
         for one in FIELDS:
-            guessed = guesses.get(one)
-            select: Select[str] = Select(
-                [(harmless(name), name) for name in names], prompt=t("form.none"), compact=True, id=f"column-{one}"
-            )
-            await box.mount(Horizontal(Plain(t(f"data.field_{one}"), classes="label"), select, classes="row"))
-            if guessed in names:
-                with self.prevent(Select.Changed):
-                    select.value = guessed
+            select: Select[str] = self.query_one(f"#column-{one}", Select)
+            wanted = guesses.get(one) if is_first else select.value
+            with self.prevent(Select.Changed):
+                select.set_options([(harmless(name), name) for name in names])
+                if isinstance(wanted, str) and wanted in names:
+                    select.value = wanted
+        self.query_one("#columns").display = True
 
     def choices(self) -> dict[str, Any]:
         """As an import takes them."""
-        selects = {one: self.query(f"#column-{one}") for one in FIELDS}
-        values = {one: found.first(Select).value for one, found in selects.items() if found}
+        values = {one: self.query_one(f"#column-{one}", Select).value for one in FIELDS}
         chosen = {one: str(self.query_one(f"#{one}", Select).value) for one in ("format", "encoding")}
         return {**chosen, "columns": {one: value for one, value in values.items() if isinstance(value, str)}}
 
-    def on_select_changed(self) -> None:
-        """Another choice: another look."""
+    def on_select_changed(self, event: Select.Changed) -> None:
+        """Another choice: another look. Read in another way the file has other columns."""
+        if event.select.id in ("format", "encoding"):
+            self._forget_columns()
         self.see()
+
+    def _forget_columns(self) -> None:
+        self._offered = ()
+        for one in FIELDS:
+            with self.prevent(Select.Changed):
+                self.query_one(f"#column-{one}", Select).clear()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Import, or not."""
@@ -158,8 +156,19 @@ class ImportScreen(ModalScreen[Import | None]):
         self.dismiss(Import(self._path, self.query_one("#name", Input).value.strip(), self.choices()))
 
 
+def _row(label: str, field: Input | Select[str]) -> ComposeResult:
+    with Horizontal(classes="row"):
+        yield Plain(label, classes="label")
+        yield field
+
+
+def _choice(name: str, values: tuple[str, ...]) -> Select[str]:
+    shown = [(t("data.auto") if one == "auto" else one, one) for one in values]
+    return Select(shown, value="auto", allow_blank=False, compact=True, id=name)
+
+
 def _told(look: Look) -> list[str]:
-    facts = [look.format, human_bytes(look.size)]
+    facts = [say("formats", look.format), human_bytes(look.size)]
     if look.encoding:
         facts.append(look.encoding)
     lines = [t("data.recognised", facts=" · ".join(facts))]

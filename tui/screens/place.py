@@ -55,6 +55,11 @@ class PlaceScreen(Screen[Any]):
             self.freshen()
         self._over = over
 
+    @property
+    def holds_work(self) -> bool:
+        """Whether leaving would lose something: then the page is left by its own ``action_back``, which asks."""
+        return False
+
     def freshen(self) -> None:
         """Look again at what there is: the place is shown anew, or a run has made something."""
 
