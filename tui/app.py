@@ -165,6 +165,15 @@ class GreenwaveApp(HostApp):
         """Light, dark, high contrast, terminal's own colours, and round again."""
         self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
 
+    @work(exclusive=True, group="selftest-question")
+    async def action_selftest(self) -> None:
+        """Test the appliance itself; a question first, because it takes a minute."""
+        from tui.screens.confirm import ConfirmScreen
+        from tui.screens.selftest import SelftestScreen
+
+        if await self.push_screen_wait(ConfirmScreen(t("selftest.question"), t("selftest.consequence"), t("selftest.yes"))):
+            await self.push_screen(SelftestScreen())
+
     def action_command_palette(self) -> None:
         """Everything that can be done, to be found by its words."""
         if not isinstance(self.screen, CommandPalette):
@@ -177,6 +186,7 @@ class GreenwaveApp(HostApp):
         for key in KEYS["app"]:
             if key.id not in dict(PLACES) and key.id != "palette":
                 yield SystemCommand(t(f"keys.{key.id}"), t(f"key_help.{key.id}"), self._doing(key.action))
+        yield SystemCommand(t("keys.selftest"), t("key_help.selftest"), self._doing("selftest"))
 
     def _doing(self, action: str) -> Callable[[], None]:
         def do() -> None:

@@ -72,7 +72,10 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("tokens", "t", "toggle_tokens"),
         Key("describe", "d", "toggle_description"),
     ),
-    "help": (Key("back", "escape", "back"),),
+    "help": (
+        Key("back", "escape", "back"),
+        Key("selftest", "t", "app.selftest"),
+    ),
     "home": (Key("demo", "d", "demo"),),
     "models": (
         Key("lineage", "enter", "lineage"),
@@ -101,6 +104,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("next_curve", "tab,n", "next_curve"),
         Key("log", "l", "toggle_log"),
     ),
+    "selftest": (Key("back", "escape", "back"),),
     "train": (
         Key("step_back", "escape", "step_back"),
         Key("expert", "f8", "expert"),

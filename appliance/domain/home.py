@@ -43,6 +43,11 @@ class Home:
         """Held by the conductor whose stage uses the machine's memory or GPU."""
         return self.root / "runs" / "heavy.lock"
 
+    @property
+    def sheets(self) -> Path:
+        """What self-tests found, as text to print and sign."""
+        return self.root / "sheets"
+
     def dataset_key(self, dataset_id: str) -> Path:
         """Where a key of pseudonyms is kept if somebody asks for that: not beside the data."""
         return self.root / "keys" / f"{dataset_id}.key"

@@ -45,16 +45,16 @@ class HomeScreen(PlaceScreen):
         """When the box was looked at last, by the monotonic clock."""
 
     def compose_body(self) -> ComposeResult:
-        """Four panels."""
+        """Four panels; what to do next is in sight on the smallest screen, too."""
         with VerticalScroll(classes="body"), Horizontal(id="columns"):
             with Vertical(id="left"):
-                yield _panel("going", t("home.nothing_runs"))
-                yield _panel("box", t("home.looking"))
-            with Vertical(id="right"):
                 following = OptionList(id="next", markup=False, classes="panel")
                 following.border_title = t("home.next_title")
                 yield following
+                yield _panel("going", t("home.nothing_runs"))
+            with Vertical(id="right"):
                 yield _panel("newest", t("home.no_models"))
+                yield _panel("box", t("home.looking"))
 
     def on_mount(self) -> None:
         """Ask about the box and what there is."""

@@ -12,6 +12,7 @@ from textual.widgets import DataTable
 
 from appliance.services.workbench import Workbench
 from tui.screens.place import PlaceScreen
+from tui.widgets.fitting import fitted
 from tui.widgets.plain import Plain, cell
 
 
@@ -19,7 +20,7 @@ class ListingScreen(PlaceScreen):
     """What the tables of datasets and models share; a subclass says what is listed."""
 
     COLUMNS: ClassVar[tuple[str, ...]] = ()
-    """Their keys; ``heading`` has the words."""
+    """Their keys; ``heading`` has the words. The first is a name, which gives way where the screen is narrow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,10 +59,17 @@ class ListingScreen(PlaceScreen):
         table = self.query_one(DataTable)
         row = table.cursor_row
         table.clear()
-        for key, cells in rows:
+        headings = [self.heading(column) for column in self.COLUMNS]
+        shown = fitted([cells for _, cells in rows], headings, 0, self.app.size.width)
+        for (key, _), cells in zip(rows, shown, strict=True):
             table.add_row(*map(cell, cells), key=key)
         table.move_cursor(row=min(row, max(0, len(rows) - 1)))
         self._tell()
+
+    def on_resize(self) -> None:
+        """The names have another width."""
+        self._shown = None
+        self.look()
 
     def heading(self, column: str) -> str:
         """A column's words."""

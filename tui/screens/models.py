@@ -150,7 +150,13 @@ class ModelsScreen(ListingScreen):
 
 def _scored(workbench: Workbench) -> list[Scored]:
     models = sorted(workbench.models.all(), key=lambda model: -model.created)
-    return [(model, {score.name: score.value for score in workbench.models.scores(model.id)}) for model in models]
+    return [(model, _scores(workbench, model)) for model in models]
+
+
+def _scores(workbench: Workbench, model: Model) -> dict[str, float]:
+    """What examinations gave; a model that was not examined has the loss that its training measured."""
+    measured = {} if (loss := model.facts.get("validation_loss")) is None else {"validation_loss": float(loss)}
+    return measured | {score.name: score.value for score in workbench.models.scores(model.id)}
 
 
 def _cells(model: Model, scores: dict[str, float]) -> tuple[str, ...]:

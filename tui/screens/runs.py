@@ -17,6 +17,7 @@ from tui.follow import RunNow, RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
 from tui.screens.run_actions import can_be, cancel_run, resume_run
+from tui.widgets.fitting import fitted
 from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import mark_of, moment
 from tui.words import t
@@ -49,19 +50,25 @@ class RunsScreen(PlaceScreen):
         """Update the rows that changed; draw anew when runs came or went."""
         table = self.query_one(DataTable)
         listed = [one.run.id for one in seen.runs]
+        headings = [t(f"runs.{column}") for column in COLUMNS]
+        rows = fitted([_cells(one) for one in seen.runs], headings, COLUMNS.index("name"), self.app.size.width)
         if listed != [row.value for row in table.rows]:
             cursor = table.cursor_row
             table.clear()
-            for one in seen.runs:
-                table.add_row(*map(cell, _cells(one)), key=one.run.id)
+            for run_id, cells in zip(listed, rows, strict=True):
+                table.add_row(*map(cell, cells), key=run_id)
             table.move_cursor(row=min(cursor, max(0, len(listed) - 1)))
         else:
-            for one in seen.runs:
-                for column, shown in zip(COLUMNS, map(cell, _cells(one)), strict=True):
-                    if table.get_cell(one.run.id, column).plain != shown.plain:
-                        table.update_cell(one.run.id, column, shown, update_width=True)
+            for run_id, cells in zip(listed, rows, strict=True):
+                for column, shown in zip(COLUMNS, map(cell, cells), strict=True):
+                    if table.get_cell(run_id, column).plain != shown.plain:
+                        table.update_cell(run_id, column, shown, update_width=True)
         self.refresh_bindings()
         self.query_one("#told", Plain).show(self._told() if listed else t("runs.none"))
+
+    def on_resize(self) -> None:
+        """The names have another width."""
+        self.show_runs(self.app.runs_seen)
 
     def on_data_table_row_highlighted(self) -> None:
         """Tell about the chosen run, and what can be done about it."""
@@ -107,10 +114,11 @@ class RunsScreen(PlaceScreen):
         run = self.chosen
         if run is None:
             return ""
+        name = harmless(run.name)
         if run.state == "failed":
             message, hint = map(in_keys, explain_code(run.failure["code"], run.failure.get("parameters", {})))
-            return f"✘ {message}\n{t('dialog.hint')} {hint}"
-        return t(f"runs.about_{run.state}")
+            return f"{name}\n✘ {message}\n{t('dialog.hint')} {hint}"
+        return f"{name}\n{t(f'runs.about_{run.state}')}"
 
 
 def _cells(one: RunNow) -> tuple[str, ...]:

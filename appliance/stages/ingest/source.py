@@ -66,7 +66,8 @@ class Source:
 
     def first_words(self) -> str:
         """The beginning of the text, safe to show: whoever knows the file sees whether the encoding was decided well."""
-        return printable(" ⏎ ".join(next(self.peek(), b"")[:1000].decode("utf-8", "ignore").split("\n")).replace("\r", ""), 80)
+        lines = next(self.peek(), b"")[:1000].decode("utf-8", "ignore").splitlines()
+        return printable(" ⏎ ".join(lines), 80)
 
     def _raw_blocks(self, note: Callable[[bytes], None]) -> Iterator[bytes]:
         with self.path.open("rb", buffering=0) as file:
