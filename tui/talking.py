@@ -106,3 +106,10 @@ def answer_aloud(
         names = ("seconds_to_first_token", "tokens_per_second", "completion_tokens", "finish_reason")
         facts = {name: getattr(answer, name) for name in names}
     post(Answered(side, ChatAnswer(model=model, text="".join(said), facts=facts)))
+
+
+def servable(workbench: Workbench) -> tuple[list[str], str]:
+    """Names of the models that can be asked, the newest first, and of the newest tuned one."""
+    names = [model.name for model in workbench.models.all() if model.kind == "gguf"]
+    preferred, _ = workbench.chats.pair()
+    return names[::-1], preferred.name if preferred else ""

@@ -18,7 +18,7 @@ from appliance.services.chat import Sampling
 from appliance.services.workbench import Workbench
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
-from tui.talking import Answered, Piece, Talkers, answer_aloud
+from tui.talking import Answered, Piece, Talkers, answer_aloud, servable
 from tui.widgets.plain import Plain, harmless
 from tui.widgets.transcript import Transcript, answer_facts
 from tui.words import t
@@ -35,6 +35,7 @@ class ChatScreen(PlaceScreen):
         super().__init__()
         self.chat: Chat | None = None
         self.turns: tuple[ChatTurn, ...] = ()
+        self.names: list[str] = []
         self.system = ""
         self.sampling = Sampling()
         self.talkers = Talkers()
@@ -72,19 +73,19 @@ class ChatScreen(PlaceScreen):
     @work(exclusive=True, group="offer")
     async def offer_models(self) -> None:
         """Every model that can be asked; at first the newest tuned one."""
-        there = await self.app.ask(_servable)
+        there = await self.app.ask(servable)
         if there is None:
             return
-        names, preferred = there
+        self.names, preferred = there
         for side in (0, 1):
             select = self.query_one(f"#model-{side}", Select)
             chosen = select.value
-            select.set_options([(harmless(name), name) for name in names])
-            if isinstance(chosen, str) and chosen in names:
+            select.set_options([(harmless(name), name) for name in self.names])
+            if isinstance(chosen, str) and chosen in self.names:
                 select.value = chosen
             elif side == 0 and preferred:
                 select.value = preferred
-        self._say_state("" if names else t("chat.nothing_to_ask"))
+        self.query_one("#state", Plain).show("" if self.names else t("chat.nothing_to_ask"))
 
     def on_select_changed(self, event: Select.Changed) -> None:
         """A second model opens a second column."""
@@ -107,8 +108,7 @@ class ChatScreen(PlaceScreen):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Ask."""
-        question = event.value.strip()
-        if question and self.ask_models(question):
+        if (question := event.value.strip()) and self.ask_models(question):
             event.input.clear()
 
     def ask_models(self, question: str) -> bool:
@@ -121,7 +121,7 @@ class ChatScreen(PlaceScreen):
         for side, model in chosen.items():
             self._side(side).ask(question)
             self.answer(side, model, question)
-        self._say_state(t("chat.thinking"))
+        self.query_one("#state", Plain).show(t("chat.thinking"))
         return True
 
     @work(thread=True, group="answers")
@@ -149,7 +149,7 @@ class ChatScreen(PlaceScreen):
         self._waiting -= 1
         if self._waiting:
             return
-        self._say_state("")
+        self.query_one("#state", Plain).show("")
         answers = tuple(answer for _, answer in sorted(self._answers.items()) if answer.text)
         if answers:
             await self._keep(ChatTurn(question=self._asked, answers=answers))
@@ -182,6 +182,7 @@ class ChatScreen(PlaceScreen):
         if self.turns and not self._waiting:
             field = self.query_one("#question", Input)
             field.value = self.turns[-1].question
+            field.action_end()
             self._forget_last()
             field.focus()
 
@@ -228,8 +229,18 @@ class ChatScreen(PlaceScreen):
         self.chat, self.turns = chat, turns
         if chat is not None:
             self.system, self.sampling = chat.system, msgspec.convert(chat.sampling, Sampling)
+            self._choose([answer.model for answer in turns[-1].answers] if turns else [])
         for side in (0, 1):
             await self._side(side).show(turns, side)
+
+    def _choose(self, models: list[str]) -> None:
+        """The models that were asked last, one per side, as far as they are still there."""
+        for side, model in zip((0, 1), [*models, ""], strict=False):
+            select = self.query_one(f"#model-{side}", Select)
+            if model in self.names:
+                select.value = model
+            elif side == 1:
+                select.clear()
 
     def _chosen(self) -> dict[int, str]:
         values = {side: self.query_one(f"#model-{side}", Select).value for side in (0, 1)}
@@ -237,12 +248,3 @@ class ChatScreen(PlaceScreen):
 
     def _side(self, side: int) -> Transcript:
         return self.query_one(f"#side-{side}", Transcript)
-
-    def _say_state(self, text: str) -> None:
-        self.query_one("#state", Plain).show(text)
-
-
-def _servable(workbench: Workbench) -> tuple[list[str], str]:
-    names = [model.name for model in workbench.models.all() if model.kind == "gguf"]
-    preferred, _ = workbench.chats.pair()
-    return names[::-1], preferred.name if preferred else ""

@@ -42,7 +42,7 @@ class ChatSettingsScreen(ModalScreen[ChatSettings | None]):
 
     def compose(self) -> ComposeResult:
         """System prompt, then one field per setting."""
-        with VerticalScroll(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Label(t("chat.system"), markup=False)
             yield TextArea(self._settings.system, id="system")
             for name, (low, high) in _BOUNDS.items():

@@ -47,7 +47,9 @@ class EarlierChatsScreen(ModalScreen[str | None]):
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(f"{moment(chat.changed)}  {harmless(chat.title)}", id=chat.id) for chat in chats or ()])
-        if not chats:
+        if chats:
+            options.highlighted = 0
+        else:
             options.add_option(Option(t("chat.none_yet"), disabled=True))
         options.focus()
 
