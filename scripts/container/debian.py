@@ -16,6 +16,7 @@ LEFT_OUT = (
     "var/cache/apt/archives",
     "var/lib/apt/lists",
     "var/log",
+    "dev",  # the engine brings its own; BuildKit would turn what is there into plain files
     "var/cache/debconf",
     "usr/share/man",
     "usr/share/locale",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,8 +82,12 @@ def test_the_folder_says_what_is_in_it(image: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_gives_the_same_files(image: str) -> None:
-    """Built again from the beginning, without any step of the first build, the image holds exactly the same files."""
+@pytest.mark.parametrize("builder", ["classic", "BuildKit"])
+def test_the_same_gives_the_same_files(image: str, builder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built again from the beginning, without any step of the first build, by either builder, the image holds exactly the same files."""
+    if builder == "BuildKit":
+        monkeypatch.setenv("DOCKER_BUILDKIT", "1")
+        monkeypatch.setenv("PATH", f"{folder_of_client_with_buildkit()}:{os.environ['PATH']}")
     base = debian.base_image()
     again = building.build(wheelhouse.wheelhouse("cpu", base), base, f"{image}-again", anew=True)
     try:
@@ -88,3 +95,20 @@ def test_the_same_gives_the_same_files(image: str) -> None:
         assert sorted(first ^ second) == []
     finally:
         building.forget(again)
+        subprocess.run(["docker", "builder", "prune", "--force"], check=True, capture_output=True)
+
+
+def folder_of_client_with_buildkit() -> Path:
+    """Where a docker command lies that can use BuildKit: Docker 20.10's own can, newer ones need the plug-in buildx."""
+    refusals = []
+    for folder in dict.fromkeys([*os.environ["PATH"].split(":"), "/usr/bin"]):
+        client = Path(folder, "docker")
+        if client.is_file():
+            tried = subprocess.run(
+                [client, "build", "--network=none", "-"], input="FROM scratch\nLABEL tried=yes\n", text=True, capture_output=True,
+                check=False, env={**os.environ, "DOCKER_BUILDKIT": "1"},
+            )  # fmt: skip
+            if not tried.returncode:
+                return client.parent
+            refusals.append(f"{client}: {tried.stderr.strip()}")
+    pytest.fail(f"No docker command here can use BuildKit: {'; '.join(refusals)}", pytrace=False)

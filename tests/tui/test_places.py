@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 
 from appliance.running.launch import claim_run
 from scripts.screens.sample_home import add_dataset, add_run, filled_home, rows_of, tell_of_training
 from tests.tui.support import play, seen, until_seen
 from tui.app import SCREENS_OF_PLACES
+from tui.host import MASKED_SECONDS
 from tui.keys import PLACES
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.dataset import DatasetScreen
@@ -40,6 +42,19 @@ def test_every_place_is_one_key_away(tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert not isinstance(pilot.app.screen, TroubleScreen)
 
     play(filled_home(tmp_path), story, size)
+
+
+def test_a_place_is_drawn_without_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual hides a change of place for a while, which a person would wait for; hardly any of it is left."""
+    hidden: list[float] = []
+    monkeypatch.setattr(App, "delay_update", lambda _, delay: hidden.append(delay))
+
+    async def story(pilot: Pilot[Any]) -> None:
+        hidden.clear()
+        await pilot.press("f3", "f5")
+        assert hidden == [MASKED_SECONDS] * 2
+
+    play(filled_home(tmp_path), story)
 
 
 def test_an_empty_home_says_what_to_do_first(tmp_path: Path) -> None:
