@@ -23,7 +23,7 @@ from appliance.texts.speech import explain
 from tui.follow import RunsSeen
 from tui.host import HostApp
 from tui.keys import KEYS, PLACES, bindings
-from tui.themes import THEME_NAMES, THEMES, first_theme
+from tui.themes import COLOURLESS, THEME_NAMES, THEMES, first_theme, is_colourless
 from tui.tidying import LOOK_EVERY, Tidying
 from tui.words import switch_language, t
 
@@ -77,7 +77,7 @@ class GreenwaveApp(HostApp):
         if threading.current_thread() is threading.main_thread():
             # Told to end, as by the container's supervisor, it leaves a terminal that can be used, and a model's server that has ended.
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
-        for theme in THEMES:
+        for theme in (*THEMES, COLOURLESS):
             self.register_theme(theme)
         self.theme = first_theme()
         self._tidying.begin()
@@ -163,7 +163,8 @@ class GreenwaveApp(HostApp):
 
     def action_switch_theme(self) -> None:
         """Light, dark, high contrast, terminal's own colours, and round again."""
-        self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
+        if not is_colourless():
+            self.theme = THEME_NAMES[(THEME_NAMES.index(self.theme) + 1) % len(THEME_NAMES)]
 
     @work(exclusive=True, group="selftest-question")
     async def action_selftest(self) -> None:

@@ -13,6 +13,7 @@ from appliance.domain.errors import ApplianceError
 from appliance.domain.home import Home
 from tui.desk import Desk
 from tui.follow import RunsSeen
+from tui.themes import is_colourless
 from tui.widgets.plain import harmless
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class HostApp(App[None]):
     """An app with a desk to the services and news of the runs."""
 
     def __init__(self, home: Home | None = None) -> None:
-        super().__init__()
+        # Without colours Textual has to leave those of the terminal alone: else it makes black on black of them.
+        super().__init__(ansi_color=True if is_colourless() else None)
         self.desk = Desk(home)
         self.runs_seen: RunsSeen = RunsSeen(())
         """The runs as they were seen last."""

@@ -1,11 +1,12 @@
-"""Themes: dark, light, high contrast, and one that uses the terminal's own sixteen colours."""
+"""Themes: dark, light, high contrast, one that uses the terminal's own sixteen colours, and one that needs none."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 THEMES = (
     Theme(
@@ -29,10 +30,29 @@ TERMINALS_OWN = "ansi-dark"
 THEME_NAMES = (*(theme.name for theme in THEMES), TERMINALS_OWN)
 """In the order in which one key goes through them."""
 
-_SIXTEEN_COLOURS = ("linux", "vt100", "vt220", "ansi", "dumb")
+COLOURLESS = replace(
+    BUILTIN_THEMES[TERMINALS_OWN],
+    name="greenwave-colourless",
+    variables={
+        **BUILTIN_THEMES[TERMINALS_OWN].variables,
+        "block-cursor-text-style": "bold reverse",
+        "block-cursor-blurred-text-style": "underline",
+        "button-focus-text-style": "bold reverse",
+        "input-cursor-text-style": "reverse",
+    },
+)
+"""Where one is, is shown by reversed characters; for terminals that were told to be without colours."""
+
+_SIXTEEN_COLOURS = ("linux", "vt100", "vt220", "ansi", "dumb", "xterm-16color")
+
+
+def is_colourless(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody has asked for no colours (https://no-color.org)."""
+    return bool(environment.get("NO_COLOR"))
 
 
 def first_theme(environment: Mapping[str, str] = os.environ) -> str:
-    """The terminal's own colours where there are only sixteen or none, else the dark theme."""
-    poor = environment.get("NO_COLOR") or environment.get("TERM", "") in _SIXTEEN_COLOURS
-    return TERMINALS_OWN if poor else THEMES[0].name
+    """The terminal's own colours where there are only sixteen, none where none are wanted, else the dark theme."""
+    if is_colourless(environment):
+        return COLOURLESS.name
+    return TERMINALS_OWN if environment.get("TERM", "") in _SIXTEEN_COLOURS else THEMES[0].name

@@ -41,7 +41,7 @@ class PlacesBar(Horizontal):
     DEFAULT_CSS = """
     PlacesBar { height: 1; background: $panel; }
     PlacesBar .place { width: auto; padding: 0 1; }
-    PlacesBar .here { background: $primary; color: $background; text-style: bold; }
+    PlacesBar .here { background: $primary; color: $background; text-style: $block-cursor-text-style; }
     PlacesBar #under-way { width: 1fr; text-align: right; padding: 0 1; color: $primary; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 

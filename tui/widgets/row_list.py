@@ -23,7 +23,7 @@ class RowList(ScrollView, can_focus=True):
 
     DEFAULT_CSS = """
     RowList { height: 1fr; }
-    RowList > .row-list--cursor { background: $primary; color: $background; }
+    RowList > .row-list--cursor { background: $primary; color: $background; text-style: $block-cursor-text-style; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
