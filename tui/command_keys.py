@@ -1,5 +1,7 @@
 """Sentences that name a command, said for somebody who has keys: ``greenwave runs resume X`` becomes ``F5 Runs → r resume``.
 
+An option that is a field of a form is called as the field is.
+
 The services' sentences serve the command line and the UI alike; here a command for which there is a key is replaced by that key.
 """
 
@@ -9,6 +11,7 @@ import re
 
 from tui.keys import KEYS, PLACES
 from tui.widgets.bars import key_name
+from tui.widgets.recipe_form import label_of
 from tui.words import t
 
 _KEYS_OF_COMMANDS: dict[str, tuple[str, str]] = {
@@ -41,13 +44,20 @@ _COMMAND = re.compile(
     re.ASCII,
 )
 
+_OPTION = re.compile(r"--(?P<name>encoding|format|name|type)(?![\w-])")
+
 _SPACE_BESIDE_CHINESE = re.compile(r"(?<=[\u3000-\u9fff]) (?=“)|(?<=”) (?=[\u3000-\u9fff])")
 """A command stands between spaces; quotation marks beside Chinese do not."""
 
 
 def in_keys(sentence: str) -> str:
     """The same sentence with keys instead of those commands that have one; names that follow a command stay."""
-    return _SPACE_BESIDE_CHINESE.sub("", _COMMAND.sub(_in_keys, sentence))
+    return _SPACE_BESIDE_CHINESE.sub("", _OPTION.sub(_as_field, _COMMAND.sub(_in_keys, sentence)))
+
+
+def _as_field(found: re.Match[str]) -> str:
+    fields = {"encoding": t("data.encoding"), "format": t("data.format"), "name": t("form.name"), "type": label_of("export.type")}
+    return t("commands.in_keys", keys=fields[found["name"]])
 
 
 def _in_keys(found: re.Match[str]) -> str:

@@ -31,15 +31,19 @@ def rows_of(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def add_dataset(root: Path, name: str, rows: list[dict[str, Any]], rejected: list[dict[str, Any]] | None = None) -> Dataset:
-    """A dataset in the registry, its files in their place."""
+def add_dataset(
+    root: Path, name: str, rows: list[dict[str, Any]], rejected: list[dict[str, Any]] | None = None, *, redacted: bool = False
+) -> Dataset:
+    """A dataset in the registry, its files in their place; a ``redacted`` one may be trained on."""
     folder = root / "datasets" / f"dataset-{name}" / "data"
     folder.mkdir(parents=True)
     (folder / "rows.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     if rejected:
         (folder / "rejected.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rejected), "utf-8")
     counts = {"read": len(rows) + len(rejected or ()), "rows": len(rows), "accepted": len(rows), "rejected": len(rejected or ())}
-    facts = {"counts": counts, "source": {"name": "records.jsonl", "size": 1, "sha256": "0"}}
+    facts: dict[str, Any] = {"counts": counts, "source": {"name": "records.jsonl", "size": 1, "sha256": "0"}}
+    if redacted:
+        facts["redaction"] = {"passed": True}
     dataset = Dataset(
         id=f"dataset-{name}", name=name, path=str(folder), sha256="0", size=4096, counts=counts, facts=facts, run_id=None, created=NOON
     )

@@ -130,6 +130,7 @@ def test_sentences_name_keys_instead_of_commands(monkeypatch: pytest.MonkeyPatch
     assert f"k {t('keys.check')}" in in_keys("greenwave datasets redact calls --check")
     assert in_keys("greenwave models list --json.") == t("commands.in_keys", keys=f"F6 {t('keys.models')}") + "."
     assert in_keys("greenwave doctor") == "greenwave doctor"
+    assert in_keys("--encoding, --type-of") == t("commands.in_keys", keys=t("data.encoding")) + ", --type-of"
     assert in_keys("greenwave trains nothing") == "greenwave trains nothing"
 
 
@@ -265,6 +266,40 @@ def test_home_says_that_data_has_to_be_redacted_before_training(tmp_path: Path) 
         await until_seen(pilot, "base")
         await pilot.press("enter")
         await until_seen(pilot, t("data.not_passed"))
+
+    play(Home(tmp_path), story)
+
+
+@pytest.mark.parametrize(("place", "only"), [("f3", "import_file"), ("f6", "import_model")])
+def test_an_empty_list_offers_the_key_that_fills_it(tmp_path: Path, place: str, only: str) -> None:
+    """Where there is nothing yet, no key is offered that needs something; with the first row they come."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press(place)
+        await pilot.pause(0.3)
+        shown = seen(pilot.app)
+        assert t(f"keys.{only}") in shown
+        assert t("keys.remove") not in shown
+        add_dataset(tmp_path, "first", rows_of(3))
+        add_model(tmp_path, "first", "base")
+        await pilot.press("f2", place)
+        await until_seen(pilot, t("keys.remove"))
+
+    play(Home(tmp_path), story)
+
+
+def test_the_wizard_offers_first_what_may_be_trained_on(tmp_path: Path) -> None:
+    """A newer dataset that nobody has redacted does not stand before the one that is ready."""
+    add_dataset(tmp_path, "ready", rows_of(3), redacted=True)
+    add_dataset(tmp_path, "raw", rows_of(3))
+    add_model(tmp_path, "base", "base")
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f4")
+        await until_seen(pilot, "base")
+        await pilot.press("enter")
+        shown = await until_seen(pilot, t("data.not_passed"))
+        assert shown.index("ready  ") < shown.index("raw  ")
 
     play(Home(tmp_path), story)
 

@@ -73,7 +73,7 @@ class ImportScreen(ModalScreen[Import | None]):
     def on_mount(self) -> None:
         """Look at once; the name is ready to be typed, and Enter in it imports."""
         self.query_one("#columns").display = False
-        self.query_one("#name", Input).focus()
+        self.set_focus(self.query_one("#name", Input))
         self.see()
 
     @work(exclusive=True, group="look")

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.widgets import DataTable
 
 from appliance.services.workbench import Workbench
+from tui.keys import KEYS
 from tui.screens.place import PlaceScreen
 from tui.widgets.fitting import fitted
 from tui.widgets.plain import Plain, cell
@@ -64,6 +65,7 @@ class ListingScreen(PlaceScreen):
         for (key, _), cells in zip(rows, shown, strict=True):
             table.add_row(*map(cell, cells), key=key)
         table.move_cursor(row=min(row, max(0, len(rows) - 1)))
+        self.refresh_bindings()
         self._tell()
 
     def on_resize(self) -> None:
@@ -86,6 +88,11 @@ class ListingScreen(PlaceScreen):
     def on_data_table_row_highlighted(self) -> None:
         """Tell about the chosen row."""
         self._tell()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys about the chosen row are offered when there is one."""
+        own = {key.action for key in KEYS[self.PLACE] if not key.id.startswith("import_")}
+        return action not in own or bool(self._shown)
 
     @property
     def row(self) -> int:

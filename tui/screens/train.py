@@ -210,7 +210,9 @@ def _bases(workbench: Workbench) -> list[tuple[str, str]]:
 def _datasets(workbench: Workbench) -> list[tuple[str, str]]:
     datasets = [one for one in workbench.datasets.all() if one.facts.get("side") != "validation"]
     not_passed = {one.id for one in workbench.redaction.not_passed(datasets)}
-    return [(one.name, _dataset_line(one, one.id not in not_passed)) for one in reversed(datasets)]
+    newest_first = reversed(datasets)
+    ready_first = sorted(newest_first, key=lambda one: one.id in not_passed)
+    return [(one.name, _dataset_line(one, one.id not in not_passed)) for one in ready_first]
 
 
 def _dataset_line(dataset: Dataset, passed: bool) -> str:

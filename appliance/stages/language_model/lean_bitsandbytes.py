@@ -6,7 +6,12 @@ imports the compiler, some 550 modules and a fifth of the time until a training 
 
 from __future__ import annotations
 
+import logging
+
 from appliance.stages.language_model.lean import lean_import
+
+# At its import it regrets that there are no kernels from the network, and tells to install something.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 with lean_import():
     import bitsandbytes

@@ -7,7 +7,6 @@ are needed.
 
 from __future__ import annotations
 
-import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -229,5 +228,3 @@ def quiet_libraries() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    # It regrets at import that there are no kernels from the network.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -97,6 +97,7 @@ def said_by(program: str, *arguments: str, **more: str) -> str:
     command = [sys.executable, "-W", "ignore", "-c", program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | more)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "pip install" not in done.stderr, "nobody without a network is told to install something"
     return done.stdout
 
 
