@@ -32,7 +32,13 @@ def rows_of(count: int) -> list[dict[str, Any]]:
 
 
 def add_dataset(
-    root: Path, name: str, rows: list[dict[str, Any]], rejected: list[dict[str, Any]] | None = None, *, redacted: bool = False
+    root: Path,
+    name: str,
+    rows: list[dict[str, Any]],
+    rejected: list[dict[str, Any]] | None = None,
+    *,
+    redacted: bool = False,
+    created: float = NOON,
 ) -> Dataset:
     """A dataset in the registry, its files in their place; a ``redacted`` one may be trained on."""
     folder = root / "datasets" / f"dataset-{name}" / "data"
@@ -45,7 +51,7 @@ def add_dataset(
     if redacted:
         facts["redaction"] = {"passed": True}
     dataset = Dataset(
-        id=f"dataset-{name}", name=name, path=str(folder), sha256="0", size=4096, counts=counts, facts=facts, run_id=None, created=NOON
+        id=f"dataset-{name}", name=name, path=str(folder), sha256="0", size=4096, counts=counts, facts=facts, run_id=None, created=created
     )
     store = Store(root)
     store.datasets.add(dataset)

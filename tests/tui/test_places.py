@@ -10,7 +10,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from appliance.running.launch import claim_run
-from scripts.screens.sample_home import add_dataset, add_run, filled_home, rows_of, tell_of_training
+from scripts.screens.sample_home import NOON, add_dataset, add_run, filled_home, rows_of, tell_of_training
 from tests.tui.support import play, seen, until_seen
 from tui.app import SCREENS_OF_PLACES
 from tui.host import MASKED_SECONDS
@@ -196,6 +196,30 @@ def test_what_is_still_needed_is_not_removed(tmp_path: Path) -> None:
         assert "police-1-q4" not in [model.name for model, _ in pilot.app.screen.models]  # type: ignore[attr-defined]  # as above
 
     play(filled_home(tmp_path), story)
+
+
+def test_a_key_never_does_something_to_another_row_than_the_chosen_one(tmp_path: Path) -> None:
+    """What is new comes first and leaves the cursor where it was; whoever comes back from elsewhere finds it on what was made."""
+    home = filled_home(tmp_path)
+    add_dataset(tmp_path, "older", rows_of(3))
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f3")
+        await until_seen(pilot, "records")
+        screen: Any = pilot.app.screen
+        names = [dataset.name for dataset in screen.datasets]
+        await pilot.press("down")
+        add_dataset(tmp_path, "newer", rows_of(3), created=NOON + 60)
+        add_run(tmp_path, "mix-newer", "done", ("mix",))
+        await until_seen(pilot, "newer")
+        assert screen.chosen.name == names[1]
+        await pilot.press("f2")
+        add_dataset(tmp_path, "newest", rows_of(3), created=NOON + 120)
+        await pilot.press("f3")
+        await until_seen(pilot, "newest")
+        assert screen.chosen.name == "newest"
+
+    play(home, story)
 
 
 def test_every_mode_has_a_screen() -> None:

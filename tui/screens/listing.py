@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.screen import ModalScreen
 from textual.widgets import DataTable
 
 from appliance.services.workbench import Workbench
@@ -27,6 +28,10 @@ class ListingScreen(PlaceScreen):
         super().__init__()
         self._shown: list[tuple[str, Sequence[str]]] | None = None
         """The rows in the table."""
+        self._fitted_to = 0
+        """Width of the screen for which they were."""
+        self._came_back = False
+        """Whether another place was shown before this look."""
 
     def compose_body(self) -> ComposeResult:
         """The table, and the chosen row in words."""
@@ -43,34 +48,46 @@ class ListingScreen(PlaceScreen):
         self.look()
         table.focus()
 
+    def on_screen_resume(self) -> None:
+        """Back from elsewhere."""
+        self._came_back = True
+        super().on_screen_resume()
+
     def freshen(self) -> None:
         """There may be new rows."""
         self.look()
 
     @work(exclusive=True, group="listing")
     async def look(self) -> None:
-        """Ask what there is and fill the table."""
+        """Ask what there is and fill the table; the chosen row stays the chosen one, wherever it is now."""
         rows = await self.listed()
         if rows is None:
             return
-        if rows == self._shown:
+        if (rows, self.app.size.width) == (self._shown, self._fitted_to):
+            self._came_back = False
             self._tell()
             return
-        self._shown = rows
+        keys, known = [key for key, _ in rows], {key for key, _ in self._shown or ()}
         table = self.query_one(DataTable)
-        row = table.cursor_row
+        there = [key.value for key in table.rows]
+        chosen = there[table.cursor_row] if 0 <= table.cursor_row < len(there) else None
+        is_elsewhere = self._came_back or not (self.is_current or isinstance(self.app.screen, ModalScreen))
+        if is_elsewhere and known and (made := next((key for key in keys if key not in known), None)):
+            chosen = made  # whoever comes back from a run goes on with what it has made
+        self._came_back, self._fitted_to = False, self.app.size.width
+        row = keys.index(chosen) if chosen in keys else min(table.cursor_row, max(0, len(rows) - 1))
+        self._shown = rows
         table.clear()
         headings = [self.heading(column) for column in self.COLUMNS]
         shown = fitted([cells for _, cells in rows], headings, 0, self.app.size.width)
         for (key, _), cells in zip(rows, shown, strict=True):
             table.add_row(*map(cell, cells), key=key)
-        table.move_cursor(row=min(row, max(0, len(rows) - 1)))
+        table.move_cursor(row=row)
         self.refresh_bindings()
         self._tell()
 
     def on_resize(self) -> None:
         """The names have another width."""
-        self._shown = None
         self.look()
 
     def heading(self, column: str) -> str:

@@ -53,7 +53,9 @@ class RunsScreen(PlaceScreen):
         headings = [t(f"runs.{column}") for column in COLUMNS]
         rows = fitted([_cells(one) for one in seen.runs], headings, COLUMNS.index("name"), self.app.size.width)
         if listed != [row.value for row in table.rows]:
-            cursor = table.cursor_row
+            before = [row.value for row in table.rows]
+            chosen = before[table.cursor_row] if 0 <= table.cursor_row < len(before) else None
+            cursor = listed.index(chosen) if chosen in listed else table.cursor_row
             table.clear()
             for run_id, cells in zip(listed, rows, strict=True):
                 table.add_row(*map(cell, cells), key=run_id)
