@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from textual.widgets import Input, Select
+from textual.widgets import Input, Markdown, Select
 
 from appliance.domain.chat import ChatAnswer, ChatTurn
 from appliance.domain.home import Home
 from appliance.services.workbench import Workbench
 from scripts.screens.sample_home import add_model
 from tests.tui.support import play, until_seen
+from tui.screens.chat import ChatScreen
 from tui.screens.chat_settings import ChatSettingsScreen
+from tui.talking import Piece
+from tui.widgets.transcript import Transcript
 from tui.words import t
 
 
@@ -67,3 +70,32 @@ def test_the_system_prompt_is_typed_at_once(tmp_path: Path) -> None:
         await until_seen(pilot, "你是交警")
 
     play(Home(tmp_path), story)
+
+
+def test_an_answer_goes_on_while_the_terminal_changes_its_size(tmp_path: Path) -> None:
+    """Pieces that come between sizes are all there, on both sides, and the end of the answer is in sight."""
+    home = Home(tmp_path)
+    for name in ("plain-q4", "tuned-q4"):
+        add_model(tmp_path, name, "gguf")
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f7")
+        await until_seen(pilot, "tuned-q4")
+        screen = pilot.app.screen
+        assert isinstance(screen, ChatScreen)
+        screen.query_one("#model-1", Select).value = "plain-q4"
+        sides = [screen.query_one(f"#side-{side}", Transcript) for side in (0, 1)]
+        for side in sides:
+            side.ask("绿波带是什么？")
+        for number, size in enumerate([(60, 15), (120, 40), (40, 12), (80, 24)]):
+            for side in (0, 1):
+                screen.post_message(Piece(side, f"第{number}段：相邻路口协调相位差。\n\n"))
+            await pilot.resize_terminal(*size)
+            await pilot.pause(0.1)
+        for side in sides:
+            await side.finish("说完了")
+        shown = await until_seen(pilot, "说完了")
+        assert shown.count("第3段") == 2
+        assert all(side.query_one(Markdown).source.count("段：") == 4 for side in sides)
+
+    play(home, story)
