@@ -137,7 +137,7 @@ class GreenwaveApp(HostApp):
 
             if not isinstance(self.screen, HelpScreen):
                 field = next((one for one in self.focused.ancestors if isinstance(one, RecipeField)), None) if self.focused else None
-                self.push_screen(HelpScreen(self.current_mode, field.explanation if field else ""))
+                self.push_screen(HelpScreen(self.current_mode, field.explanation if field else "", getattr(self.screen, "PAGE", "")))
         elif place != self.current_mode:
             self.switch_mode(place)
         else:

@@ -222,6 +222,22 @@ def test_a_key_never_does_something_to_another_row_than_the_chosen_one(tmp_path:
     play(home, story)
 
 
+def test_the_help_of_a_page_names_its_own_keys(tmp_path: Path) -> None:
+    """F1 on a page that was opened from a place tells that page's keys."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        await pilot.press("f3")
+        await until_seen(pilot, "records")
+        await pilot.press("enter")
+        await until_seen(pilot, t("keys.tokens"))
+        await pilot.press("f1")
+        shown = await until_seen(pilot, t("help.keys_here"))
+        assert t("key_help.tokens")[:10] in shown
+        assert t("key_help.mix")[:6] not in shown
+
+    play(filled_home(tmp_path), story, (120, 40))
+
+
 def test_every_mode_has_a_screen() -> None:
     """The table of places and the table of screens are about the same places."""
     assert set(SCREENS_OF_PLACES) | {"help"} == {place for place, _ in PLACES}

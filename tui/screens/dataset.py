@@ -32,6 +32,7 @@ class DatasetScreen(PlaceScreen):
     """Rows above, the chosen one below."""
 
     PLACE = "data"
+    PAGE = "dataset"
     CSS_PATH = "dataset.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("dataset")]
 

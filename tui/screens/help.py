@@ -23,9 +23,10 @@ class HelpScreen(PlaceScreen):
     CSS_PATH = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("help")]
 
-    def __init__(self, about: str, field: str = "") -> None:
-        """``about`` is the place; ``field`` the explanation of the field that somebody was in, if it was one."""
+    def __init__(self, about: str, field: str = "", page: str = "") -> None:
+        """``about`` is the place; ``field`` the explanation of the field that somebody was in, if it was one; ``page`` has its own keys."""
         super().__init__()
+        self._page = page or about
         self._about = about
         self._field = field
 
@@ -38,7 +39,7 @@ class HelpScreen(PlaceScreen):
             yield Plain(t(f"keys.{self._about}"), classes="title")
             yield Plain(t(f"help.{self._about}"), classes="text")
             yield Plain(t("help.keys_here"), classes="title")
-            yield Plain(_table(self._about), classes="text")
+            yield Plain(_table(self._page), classes="text")
             yield Plain(t("help.keys_everywhere"), classes="title")
             yield Plain(_table("app"), classes="text")
             yield Plain(t("help.glossary_title"), classes="title")

@@ -17,6 +17,8 @@ class PlaceScreen(Screen[Any]):
 
     PLACE: ClassVar[str] = ""
     """Which place is marked in the bar."""
+    PAGE: ClassVar[str] = ""
+    """Whose keys work, by their name in the table of keys, if they are not the place's."""
 
     app: HostApp
 

@@ -28,6 +28,7 @@ class ReviewScreen(PlaceScreen):
     """One line per find; what is decided is applied by redacting anew."""
 
     PLACE = "data"
+    PAGE = "review"
     CSS_PATH = "review.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("review")]
 

@@ -47,6 +47,7 @@ class RunScreen(PlaceScreen):
     """A run's page; leaving it changes nothing about the run."""
 
     PLACE = "runs"
+    PAGE = "run"
     CSS_PATH = "run.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("run")]
 
