@@ -88,8 +88,8 @@ def test_an_answer_goes_on_while_the_terminal_changes_its_size(tmp_path: Path) -
         for side in sides:
             side.ask("绿波带是什么？")
         for number, size in enumerate([(60, 15), (120, 40), (40, 12), (80, 24)]):
-            for side in (0, 1):
-                screen.post_message(Piece(side, f"第{number}段：相邻路口协调相位差。\n\n"))
+            for place in (0, 1):
+                screen.post_message(Piece(place, f"第{number}段：相邻路口协调相位差。\n\n"))
             await pilot.resize_terminal(*size)
             await pilot.pause(0.1)
         for side in sides:
