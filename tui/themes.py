@@ -16,10 +16,12 @@ THEMES = (
     Theme(
         "greenwave-light", primary="#0b7a55", secondary="#1c5fa8", accent="#9a6700", warning="#9a6700", error="#b3261e", success="#0b7a55",
         foreground="#1c2326", background="#f6f8f7", surface="#ffffff", panel="#e4ece8", dark=False,
+        variables={"panel-lighten-2": "#768d82"},  # borders of panels; lighter than what is light already they would not be seen
     ),
     Theme(
         "greenwave-contrast", primary="#ffff00", secondary="#00ffff", accent="#ffffff", warning="#ffff00", error="#ff8080",
         success="#00ff00", foreground="#ffffff", background="#000000", surface="#000000", panel="#202020", dark=True,
+        variables={"panel-lighten-2": "#ffffff", "text-muted": "auto 87%"},
     ),
 )  # fmt: skip
 """Those of our own."""

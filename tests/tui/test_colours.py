@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.pilot import Pilot
+from textual.theme import Theme
 
 from appliance.domain.home import Home
 from scripts.screens.sample_home import filled_home
@@ -63,3 +65,30 @@ def test_the_field_where_one_is_stands_out(tmp_path: Path) -> None:
         assert chosen != other
 
     play(Home(tmp_path), story)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_panels_are_seen_in_every_theme(theme: Theme, tmp_path: Path) -> None:
+    """What frames a panel differs from the ground, by the 3 : 1 that WCAG asks of what is no text; the dark theme may be quieter."""
+
+    async def story(pilot: Pilot[Any]) -> None:
+        pilot.app.theme = theme.name
+        await pilot.pause()
+        panel = pilot.app.screen.query(".panel").first()
+        _, colour = panel.styles.border.top
+        ratio = contrast(colour, pilot.app.screen.styles.background)
+        assert ratio >= (1.5 if theme.name == "greenwave-dark" else 3)
+
+    play(filled_home(tmp_path), story)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """The ratio of two colours' luminances by WCAG 2.2, 1 to 21."""
+    darker, lighter = sorted(luminance(colour) for colour in (one, other))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: Color) -> float:
+    """Relative luminance by WCAG 2.2, 0 to 1."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
