@@ -25,7 +25,7 @@ def pytest_configure() -> None:
     number, count = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     cores = sorted(os.sched_getaffinity(0))
     if 1 < count <= len(cores):
-        os.sched_setaffinity(0, cores[int(number) :: count])
+        os.sched_setaffinity(0, cores[int(number) % count :: count])
 
 
 # A shell ignores Ctrl-C for what it starts in the background, and programs that the tests interrupt would inherit that.
