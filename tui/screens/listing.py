@@ -14,8 +14,8 @@ from textual.widgets import DataTable
 from appliance.services.workbench import Workbench
 from tui.keys import KEYS
 from tui.screens.place import PlaceScreen
-from tui.widgets.fitting import fitted
-from tui.widgets.plain import Plain, cell
+from tui.widgets.fitting import fill_anew, fitted
+from tui.widgets.plain import Plain
 
 
 class ListingScreen(PlaceScreen):
@@ -68,21 +68,13 @@ class ListingScreen(PlaceScreen):
             self._tell()
             return
         keys, known = [key for key, _ in rows], {key for key, _ in self._shown or ()}
-        table = self.query_one(DataTable)
-        there = [key.value for key in table.rows]
-        chosen = there[table.cursor_row] if 0 <= table.cursor_row < len(there) else None
         is_elsewhere = self._came_back or not (self.is_current or isinstance(self.app.screen, ModalScreen))
-        if is_elsewhere and known and (made := next((key for key in keys if key not in known), None)):
-            chosen = made  # whoever comes back from a run goes on with what it has made
+        # Whoever comes back from a run goes on with what it has made.
+        made = next((key for key in keys if key not in known), None) if is_elsewhere and known else None
         self._came_back, self._fitted_to = False, self.app.size.width
-        row = keys.index(chosen) if chosen in keys else min(table.cursor_row, max(0, len(rows) - 1))
         self._shown = rows
-        table.clear()
         headings = [self.heading(column) for column in self.COLUMNS]
-        shown = fitted([cells for _, cells in rows], headings, 0, self.app.size.width)
-        for (key, _), cells in zip(rows, shown, strict=True):
-            table.add_row(*map(cell, cells), key=key)
-        table.move_cursor(row=row)
+        fill_anew(self.query_one(DataTable), keys, fitted([cells for _, cells in rows], headings, 0, self.app.size.width), made)
         self.refresh_bindings()
         self._tell()
 

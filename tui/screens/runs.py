@@ -17,7 +17,7 @@ from tui.follow import RunNow, RunsSeen
 from tui.keys import bindings
 from tui.screens.place import PlaceScreen
 from tui.screens.run_actions import can_be, cancel_run, resume_run
-from tui.widgets.fitting import fitted
+from tui.widgets.fitting import fill_anew, fitted
 from tui.widgets.plain import Plain, cell, harmless
 from tui.widgets.states import mark_of, moment
 from tui.words import t
@@ -53,13 +53,7 @@ class RunsScreen(PlaceScreen):
         headings = [t(f"runs.{column}") for column in COLUMNS]
         rows = fitted([_cells(one) for one in seen.runs], headings, COLUMNS.index("name"), self.app.size.width)
         if listed != [row.value for row in table.rows]:
-            before = [row.value for row in table.rows]
-            chosen = before[table.cursor_row] if 0 <= table.cursor_row < len(before) else None
-            cursor = listed.index(chosen) if chosen in listed else table.cursor_row
-            table.clear()
-            for run_id, cells in zip(listed, rows, strict=True):
-                table.add_row(*map(cell, cells), key=run_id)
-            table.move_cursor(row=min(cursor, max(0, len(listed) - 1)))
+            fill_anew(table, listed, rows)
         else:
             for run_id, cells in zip(listed, rows, strict=True):
                 for column, shown in zip(COLUMNS, map(cell, cells), strict=True):
