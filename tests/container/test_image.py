@@ -13,6 +13,7 @@ import pytest
 from appliance.running.offline import OFFLINE_SWITCHES
 from scripts.container import building, debian, tree, wheelhouse
 from tests.container.conftest import Contained
+from tests.inference.test_instruction_sets import BASELINE, WIDER
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
@@ -60,6 +61,15 @@ def test_what_is_in_it_is_what_was_gathered(contained: Contained) -> None:
     assert found["installed"] == {**gathered, "greenwave": wheelhouse.version()}
     assert not found["pip"]
     assert found["privileged"] == []
+
+
+def test_llama_cpp_fits_any_processor(contained: Contained) -> None:
+    """The image has a library for the oldest 64-bit processors and one for each wider instruction set, and runs with the best at hand."""
+    folder = contained("/opt/greenwave/bin/python", "-c", "import llama_cpp, os; print(os.path.dirname(llama_cpp.__file__))").strip()
+    found = set(contained("/bin/ls", f"{folder}/bin").split())
+    assert found >= {BASELINE, *WIDER.values()}
+    checks = json.loads(contained("/opt/greenwave/bin/greenwave", "doctor", "--json"))["checks"]
+    assert next(check["state"] for check in checks if check["name"] == "llama") == "ok"
 
 
 def test_four_bit_layers_work_in_the_container(contained: Contained) -> None:

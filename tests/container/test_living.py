@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance import demo
 from scripts.lockdown.box import Box, docker, owned
-from scripts.lockdown.stops import PHASES, Stops
+from scripts.lockdown.stops import PHASES, TRAINING, Stops
 from scripts.screens.terminal import Terminal
 
 pytestmark = pytest.mark.docker
@@ -186,6 +188,35 @@ def test_one_appliance_keeps_a_volume(image: str, home: Path) -> None:
         assert hostname in beside.stderr
         box.stop()
         assert box.state()["State"]["ExitCode"] == 0
+
+
+@pytest.mark.slow
+def test_heavy_runs_of_two_containers_take_turns(image: str, home: Path) -> None:
+    """A training of a second container on the same volume is queued while the first one's goes on; both are done in the end."""
+    owned(Path(shutil.copytree(demo.base_folder(), home / "base")))
+    shutil.copy(demo.records_file(), home / "records.jsonl")
+    owned(home)
+    with Box(image, home) as box, Box(image, home) as beside:
+        box.start()
+        box.greenwave("models", "import", "/data/base", "--name", "base")
+        box.greenwave("datasets", "import", "/data/records.jsonl", "--name", "records")
+        box.greenwave("datasets", "redact", "records", "--name", "rows")
+        box.begin("train", *TRAINING)
+        beside.start("train", *(word.replace("result", "second") for word in TRAINING))
+        deadline = time.monotonic() + 120
+        while True:
+            runs = json.loads(box.greenwave("runs", "list", "--limit", "2", "--json"))
+            if [run["state"] for run in runs] == ["done", "done"] and {run["name"] for run in runs} == {"train-result", "train-second"}:
+                break
+            assert time.monotonic() < deadline, runs
+            time.sleep(0.2)
+    earlier, later = sorted(runs, key=lambda run: float(_training_of(run)["started"]))
+    assert later["created"] < _training_of(earlier)["ended"] <= _training_of(later)["started"]
+
+
+def _training_of(run: dict[str, Any]) -> dict[str, Any]:
+    (stage,) = [stage for stage in run["stages"] if stage["stage"] == "train"]
+    return dict(stage)
 
 
 def test_a_missing_scratch_place_is_refused(image: str, home: Path) -> None:
