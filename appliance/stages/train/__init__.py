@@ -66,7 +66,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
     with group.first_before_others():
         mixture, validation = read_rows(spec, tokenizer, emit)
-    consider_rows(mixture.own, validation, recipe.max_length, emit)
+    consider_rows(mixture, validation, recipe.max_length, emit)
     general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
 
     plan = require_room(mixture.rows, mixture.parts, recipe, family, config, room_of(device), emit)

@@ -1,0 +1,57 @@
+"""What is looked at before a training begins: what would waste hours or make its figures lie is told or refused in time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from appliance.domain.errors import ApplianceError
+from appliance.domain.event import Notice, Started
+from appliance.domain.spec import MixedRows
+from tests.stages.language_model.tiny import facts, write_rows
+from tests.stages.train.training import Trained
+
+SHORT = {"max_steps": 1, "dropout": 0.0}
+
+
+def refusal(trained: Trained) -> ApplianceError:
+    """What ends a training before the base is loaded."""
+    with pytest.raises(ApplianceError) as caught:
+        trained.run()
+    assert "load_base" not in [event.what for event in trained.of(Started)]
+    return caught.value
+
+
+def told(trained: Trained, code: str) -> list[Notice]:
+    """What a training says under a code."""
+    return [notice for notice in trained.of(Notice) if notice.code == code]
+
+
+def test_validation_rows_that_are_trained_are_told(qwen2: Path, tmp_path: Path) -> None:
+    """Some validation rows among the training rows are counted; where all are different, nothing is said."""
+    trained = Trained(qwen2, tmp_path / "t", **SHORT)
+    write_rows(Path(trained.spec.validation_rows), facts(27)[21:])
+    assert told(trained.run(), "validation_leaks") == [Notice("warning", "validation_leaks", {"count": 3, "rows": 6, "share": 0.5})]
+    assert not told(Trained(qwen2, tmp_path / "clean", **SHORT).run(), "validation_leaks")
+
+
+def test_validation_on_training_rows_is_refused(qwen2: Path, tmp_path: Path) -> None:
+    """When every validation row is trained, its loss would mean nothing: refused before the base is loaded."""
+    trained = Trained(qwen2, tmp_path / "t", **SHORT)
+    write_rows(Path(trained.spec.validation_rows), facts(24)[20:])
+    assert (refusal(trained).code, refusal(trained).parameters) == ("validation_is_training", {"count": 4})
+
+
+@pytest.mark.parametrize("leaked", [2, 6])
+def test_mixed_rows_are_trained_rows(qwen2: Path, tmp_path: Path, leaked: int) -> None:
+    """A validation row that is only in a dataset that is mixed in is trained all the same."""
+    trained = Trained(qwen2, tmp_path / "t", **SHORT)
+    rows = write_rows(tmp_path / "mixed.jsonl", facts(24 + leaked)[24:])
+    trained.spec = msgspec.structs.replace(trained.spec, mixed=(MixedRows(name="mixed", rows=str(rows), share=0.1),))
+    if leaked == 6:
+        assert refusal(trained).code == "validation_is_training"
+    else:
+        (notice,) = told(trained.run(), "validation_leaks")
+        assert notice.parameters == {"count": 2, "rows": 6, "share": pytest.approx(1 / 3)}
