@@ -10,7 +10,7 @@ import pytest
 from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Notice, Started
 from appliance.domain.spec import MixedRows
-from tests.stages.language_model.tiny import facts, write_rows
+from tests.stages.language_model.tiny import conversation, facts, write_rows
 from tests.stages.train.training import Trained
 
 SHORT = {"max_steps": 1, "dropout": 0.0}
@@ -55,3 +55,21 @@ def test_mixed_rows_are_trained_rows(qwen2: Path, tmp_path: Path, leaked: int) -
     else:
         (notice,) = told(trained.run(), "validation_leaks")
         assert notice.parameters == {"count": 2, "rows": 6, "share": pytest.approx(1 / 3)}
+
+
+@pytest.mark.parametrize("policy", ["leave_out", "cut"])
+def test_rows_that_are_all_cut_off_are_too_long(qwen2: Path, tmp_path: Path, policy: str) -> None:
+    """When no answer is within the longest length, the length is blamed and not the chat template, whether rows are cut or left out."""
+    trained = Trained(qwen2, tmp_path / "t", **SHORT, max_length=24, long_rows=policy)
+    write_rows(Path(trained.spec.train_rows), [conversation("问" * 40, "答") for _ in range(3)])
+    assert refusal(trained).code == "nothing_to_train"
+    assert refusal(trained).parameters == {"rows": 3, "too_long": 3, "max_length": 24}
+
+
+def test_rows_without_an_answer_train_nothing(qwen2: Path, tmp_path: Path) -> None:
+    """Rows in which the model has nothing to say, short and long, are no matter of length; nor is a file without rows."""
+    trained = Trained(qwen2, tmp_path / "t", **SHORT, max_length=24, long_rows="cut")
+    write_rows(Path(trained.spec.train_rows), [conversation("问"), conversation("问" * 40)])
+    assert (refusal(trained).code, refusal(trained).parameters) == ("template_trains_nothing", {"rows": 2})
+    write_rows(Path(trained.spec.train_rows), [])
+    assert refusal(trained).code == "no_rows_at_all"
