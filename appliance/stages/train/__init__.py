@@ -26,7 +26,6 @@ from appliance.stages.language_model.device import Device, choose_device, give_b
 from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
 from appliance.stages.language_model.new_tokens import start_rows
 from appliance.stages.language_model.room import room_of
-from appliance.stages.language_model.tokenized_rows import tokenize_rows
 from appliance.stages.train.arithmetic import with_arithmetic
 from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.group import Group, joined_group
@@ -34,7 +33,7 @@ from appliance.stages.train.identity import identity_of
 from appliance.stages.train.loop import Trainer
 from appliance.stages.train.methods import new_learner
 from appliance.stages.train.methods.learner import Learner, Preparation
-from appliance.stages.train.mixture import read_rows
+from appliance.stages.train.mixture import read_general_rows, read_rows
 from appliance.stages.train.order import packs_rows
 from appliance.stages.train.planning import require_room
 from appliance.stages.train.precautions import consider_gpu_memory, consider_rate, consider_rows, consider_template
@@ -66,9 +65,8 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
     with group.first_before_others():
         mixture, validation = read_rows(spec, tokenizer, emit)
+        general = read_general_rows(spec, tokenizer, emit)
     consider_rows(mixture, validation, recipe.max_length, emit)
-    general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
-
     plan = require_room(mixture.rows, mixture.parts, recipe, family, config, room_of(device), emit)
     emit(Started(None, "", "load_base"))
     with group.first_before_others():
