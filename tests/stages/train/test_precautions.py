@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from appliance.domain.errors import ApplianceError
+from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Notice, Started
 from appliance.domain.spec import MixedRows
+from appliance.files.checksum import size_of
+from appliance.files.space import KEEP_FREE
+from appliance.processes.stopping import Stopped
 from tests.stages.language_model.tiny import conversation, facts, write_rows
+from tests.stages.train.test_resume import stop_after
 from tests.stages.train.training import Trained
 
-SHORT = {"max_steps": 1, "dropout": 0.0}
+SHORT: dict[str, Any] = {"max_steps": 1, "dropout": 0.0}
+
+
+class Disk:
+    """How much is free where checkpoints are written, as the test has it."""
+
+    free = 1 << 40
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """A disk of any size."""
+    found = Disk()
+    usage = shutil.disk_usage
+
+    def told(place: str) -> Any:
+        return usage(place)._replace(free=found.free)
+
+    monkeypatch.setattr(shutil, "disk_usage", told)
+    return found
 
 
 def refusal(trained: Trained) -> ApplianceError:
@@ -73,3 +98,28 @@ def test_rows_without_an_answer_train_nothing(qwen2: Path, tmp_path: Path) -> No
     assert (refusal(trained).code, refusal(trained).parameters) == ("template_trains_nothing", {"rows": 2})
     write_rows(Path(trained.spec.train_rows), [])
     assert refusal(trained).code == "no_rows_at_all"
+
+
+def test_a_disk_that_is_too_small_is_told_before_the_base_is_loaded(qwen2: Path, tmp_path: Path, disk: Disk) -> None:
+    """Room for all checkpoints and the result is asked for before minutes are spent on loading a base."""
+    disk.free = KEEP_FREE + 1000
+    refused = refusal(Trained(qwen2, tmp_path / "t", **SHORT))
+    assert (refused.code, refused.exit_code, refused.parameters["free"]) == ("disk_too_small", ExitCode.NO_ROOM, disk.free)
+    assert refused.parameters["needed"] > KEEP_FREE + 100_000
+
+
+def test_room_that_is_occupied_already_is_not_asked_for_again(qwen2: Path, tmp_path: Path, disk: Disk) -> None:
+    """A run whose checkpoints have taken the room that it asked for resumes with what is left of it, and not with less."""
+    trained = Trained(qwen2, tmp_path / "t", save_steps=1, epochs=2.0, keep_best="last", listener=stop_after(4))
+    disk.free = KEEP_FREE
+    needed = refusal(trained).parameters["needed"]
+    disk.free = needed
+    with pytest.raises(Stopped):
+        trained.run()
+    occupied = size_of(Path(trained.spec.checkpoints))
+    assert occupied > 100_000
+    trained.events.clear()
+    disk.free = needed - occupied - 1
+    assert refusal(trained).parameters["needed"] == needed - occupied
+    disk.free = needed - occupied
+    assert trained.run().artifact.facts["steps"] == 6
