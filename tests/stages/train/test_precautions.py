@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from appliance.domain.errors import ApplianceError, ExitCode
-from appliance.domain.event import Notice, Started
+from appliance.domain.event import Event, Notice, Started
 from appliance.domain.spec import MixedRows
 from appliance.files.checksum import size_of
 from appliance.files.space import KEEP_FREE
 from appliance.processes.stopping import Stopped
+from appliance.stages import train as train_module
+from appliance.stages.language_model.device import Device
+from appliance.stages.train.precautions import consider_gpu_memory
 from tests.stages.language_model.tiny import conversation, facts, write_rows
 from tests.stages.train.test_resume import stop_after
 from tests.stages.train.training import Trained
@@ -123,3 +127,38 @@ def test_room_that_is_occupied_already_is_not_asked_for_again(qwen2: Path, tmp_p
     assert refusal(trained).parameters["needed"] == needed - occupied
     disk.free = needed - occupied
     assert trained.run().artifact.facts["steps"] == 6
+
+
+GPU = Device(kind="cuda", name="a GPU", dtype=torch.bfloat16)
+
+
+def filled(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """A GPU of 24 GiB of which other processes have left so many bytes."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, 24 << 30))
+
+
+def test_a_gpu_that_others_fill_is_refused(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where other processes have left too little for any model, a training ends by name before a row is read."""
+    filled(monkeypatch, 700 << 20)
+    monkeypatch.setattr(train_module, "choose_device", lambda _wanted, _emit: GPU)
+    trained = Trained(qwen2, tmp_path / "t", **SHORT)
+    refused = refusal(trained)
+    assert (refused.code, refused.exit_code) == ("gpu_full", ExitCode.NO_ROOM)
+    assert refused.parameters == {"used": (24 << 30) - (700 << 20), "free": 700 << 20, "total": 24 << 30}
+    assert trained.of(Started) == []
+
+
+@pytest.mark.parametrize(("free", "codes"), [(23 << 30, ["gpu_shared"]), (2 << 30, ["gpu_shared"]), ((24 << 30) - (500 << 20), [])])
+def test_a_gpu_that_others_use_is_told(monkeypatch: pytest.MonkeyPatch, free: int, codes: list[str]) -> None:
+    """What other processes hold of a GPU is told; the little that its driver takes is not."""
+    filled(monkeypatch, free)
+    events = list[Event]()
+    consider_gpu_memory(GPU, events.append)
+    assert [event.code for event in events if isinstance(event, Notice)] == codes
+    assert all(event.parameters["free"] == free for event in events if isinstance(event, Notice))
+
+
+def test_a_processor_has_no_gpu_to_share(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the CPU nobody asks for a GPU's memory."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: pytest.fail("asked"))
+    consider_gpu_memory(cpu, lambda event: pytest.fail(str(event)))
