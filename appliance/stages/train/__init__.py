@@ -73,7 +73,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     with group.first_before_others():
         learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)
     group.share_out(getattr(learner.language_model, learner.language_model.base_model_prefix), device)
-    checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
+    checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec, device))
     trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general, group)
     trainer.resume()
     trainer.train()
