@@ -44,6 +44,9 @@ _COMMAND = re.compile(
     re.ASCII,
 )
 
+_WITHOUT_KEY = re.compile(r"(greenwave models import (?:(?!greenwave).)*? --chat-template \w+)")
+"""A command with an option for which no form has a field: it is said as it is typed."""
+
 _OPTION = re.compile(r"--(?P<name>encoding|format|name|type)(?![\w-])")
 
 _SPACE_BESIDE_CHINESE = re.compile(r"(?<=[\u3000-\u9fff]) (?=“)|(?<=”) (?=[\u3000-\u9fff])")
@@ -52,7 +55,9 @@ _SPACE_BESIDE_CHINESE = re.compile(r"(?<=[\u3000-\u9fff]) (?=“)|(?<=”) (?=[\
 
 def in_keys(sentence: str) -> str:
     """The same sentence with keys instead of those commands that have one; names that follow a command stay."""
-    return _SPACE_BESIDE_CHINESE.sub("", _OPTION.sub(_as_field, _COMMAND.sub(_in_keys, sentence)))
+    pieces = _WITHOUT_KEY.split(sentence)
+    pieces[::2] = [_SPACE_BESIDE_CHINESE.sub("", _OPTION.sub(_as_field, _COMMAND.sub(_in_keys, piece))) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def _as_field(found: re.Match[str]) -> str:

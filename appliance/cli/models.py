@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -13,6 +13,7 @@ from appliance.cli.output import moment, narrate, print_facts, print_json, print
 from appliance.cli.starting import as_object, follow_and_show, model_facts
 from appliance.cli.wording import label, told
 from appliance.domain.event import Notice
+from appliance.domain.spec import TemplateChoice
 from appliance.texts.speech import human_bytes, say
 
 
@@ -25,12 +26,13 @@ def command() -> None:
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help=told("option.name"))
 @click.option("--base", metavar="MODEL", help=told("option.base_of_adapter"))
+@click.option("--chat-template", type=click.Choice(get_args(TemplateChoice)), help=told("option.chat_template"))
 @detach_option
 @json_option
-def import_(source: Path, name: str, base: str | None, detach: bool, as_json: bool) -> None:
+def import_(source: Path, name: str, base: str | None, chat_template: TemplateChoice | None, detach: bool, as_json: bool) -> None:
     """Bring a base model folder, a GGUF file or an adapter in."""
     workbench = open_workbench()
-    run = workbench.models.start_import(source, name, base)
+    run = workbench.models.start_import(source, name, base, chat_template)
     try:
         follow_and_show(workbench, run, as_json, detach)
     except KeyboardInterrupt:

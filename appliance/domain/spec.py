@@ -17,6 +17,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What all specifications share."""
 
 
+TemplateChoice = Literal["auto", "chatml", "llama3", "inst"]
+"""A chat template for a base without one: the first that fits its tokenizer, or one by its name."""
+
+
 class AdoptSpec(Spec, frozen=True, kw_only=True):
     """Bring a model in: screen it, copy it, publish it."""
 
@@ -28,6 +32,8 @@ class AdoptSpec(Spec, frozen=True, kw_only=True):
     """The new folder, or the new ``.gguf`` file."""
     copies: str = ""
     """Folder for what is copied and not complete yet, on the same file system as ``output``; empty for one beside it."""
+    chat_template: TemplateChoice | None = None
+    """Given to a base that brings none; None for nothing but an offer."""
     check: bool = True
     """Load a GGUF file in a child process and let it answer before it is published."""
 

@@ -15,10 +15,10 @@ from appliance.domain.methods import METHODS
 from appliance.domain.model import Model, ModelKind, Score
 from appliance.domain.recipe import WEIGHED_TYPES, Recipe
 from appliance.domain.run import Run
-from appliance.domain.spec import ExportForm
+from appliance.domain.spec import ExportForm, TemplateChoice
 from appliance.files.checksum import file_sha256, folder_manifest, manifest_sha256
 from appliance.services.datasets import SPLIT_SUFFIXES, DatasetService, require_file, split_names
-from appliance.services.mixing import USUAL_SHARE, shares_of_mix
+from appliance.services.mixing import USUAL_SHARE, require_own_share, shares_of_mix
 from appliance.services.names import free_stem
 from appliance.services.planning import DatasetRef, Device, MixedRef, ModelRef, Plan
 from appliance.services.redaction import RedactionService
@@ -38,18 +38,21 @@ class ModelService:
         self._datasets = datasets
         self._redaction = redaction
 
-    def start_import(self, source: Path, name: str, base: str | None = None) -> Run:
+    def start_import(self, source: Path, name: str, base: str | None = None, chat_template: TemplateChoice | None = None) -> Run:
         """Start bringing a base model folder in, a GGUF file, or with ``base`` a peft adapter's folder.
 
-        A folder with a single GGUF file and nothing to train on stands for that file. Raises ``source_missing``.
+        A folder with a single GGUF file and nothing to train on stands for that file. ``chat_template`` is for a base that brings none.
+        Raises ``source_missing``, and ``template_for_bases_only`` when something else should get one.
         """
         try:
             source = _gguf_of(source) if base is None else source
         except OSError as error:
             raise ApplianceError("source_missing", ExitCode.BAD_DATA, path=str(source), reason=error.strerror or "") from error
+        if chat_template and (base is not None or source.is_file()):
+            raise ApplianceError("template_for_bases_only", ExitCode.USAGE)
         parent = ModelRef.of(self._get_kind(base, ("base", "merged"))) if base else None
         run_id, plan = self._runs.new_plan()
-        plan.adopt(source.absolute(), name, parent)
+        plan.adopt(source.absolute(), name, parent, chat_template)
         return self._runs.start(run_id, f"import-{name}", plan)
 
     def start_training(
@@ -87,10 +90,13 @@ class ModelService:
         if held_out is None and recipe.split.validation_share > 0:
             stem = free_stem(self._store, name, SPLIT_SUFFIXES)
             train_rows, validation_rows = plan.split(train_rows, split_names(stem), recipe.split)
-        mixed = [MixedRef(key, DatasetRef.of(self._datasets.get(key)), share) for key, share in shares.items() if share]
         watched, replayed = self._sides_of_general(general_rows, plan, recipe) if general_rows else (None, None)
-        if general_rows and replayed and general_rows.name not in shares and recipe.training.objective == "answers":
-            mixed.append(MixedRef(general_rows.name, replayed, USUAL_SHARE))
+        names = {general_rows.name, general_rows.id} if general_rows and replayed else set()
+        if general_rows and names and not names & shares.keys() and recipe.training.objective == "answers":
+            shares[general_rows.name] = USUAL_SHARE
+        require_own_share(shares.values())
+        sides = {key: replayed if replayed and key in names else DatasetRef.of(self._datasets.get(key)) for key in shares}
+        mixed = [MixedRef(key, sides[key], share) for key, share in shares.items() if share]
         others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
         plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, **others)
         return self._runs.start(run_id, f"train-{name}", plan, recipe)

@@ -28,6 +28,7 @@ from appliance.domain.spec import (
     RedactSpec,
     Spec,
     SplitSpec,
+    TemplateChoice,
     TrainSpec,
 )
 
@@ -102,7 +103,7 @@ class Plan:
         """Everything that the plan will bring into the registry."""
         return [publication for planned in self.stages for publication in planned.publications]
 
-    def adopt(self, source: Path, name: str, base: ModelRef | None = None) -> ModelRef:
+    def adopt(self, source: Path, name: str, base: ModelRef | None = None, chat_template: TemplateChoice | None = None) -> ModelRef:
         """Bring a base model folder in, an adapter's folder for a base that is here, or a GGUF file."""
         model_id = new_id("model")
         kind: Literal["adapter", "base", "gguf"] = "adapter" if base else "gguf" if source.is_file() else "base"
@@ -110,7 +111,8 @@ class Plan:
         parents = ((base.id, "base"),) if base else ()
         publication = Publication(role=kind, noun="model", id=model_id, name=name, kind=kind, parents=parents)
         belongs_to = str(base.path) if base else ""
-        spec = AdoptSpec(source=str(source), base=belongs_to, output=str(place), copies=str(self._home.copies))
+        copies = str(self._home.copies)
+        spec = AdoptSpec(source=str(source), base=belongs_to, output=str(place), copies=copies, chat_template=chat_template)
         self._add("adopt", spec, publication)
         return ModelRef(model_id, kind, place, base)
 

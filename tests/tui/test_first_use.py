@@ -132,6 +132,8 @@ def test_sentences_name_keys_instead_of_commands(monkeypatch: pytest.MonkeyPatch
     assert in_keys("greenwave doctor") == "greenwave doctor"
     assert in_keys("--encoding, --type-of") == t("commands.in_keys", keys=t("data.encoding")) + ", --type-of"
     assert in_keys("greenwave trains nothing") == "greenwave trains nothing"
+    typed = "greenwave models import '/a b' --name NAME --chat-template auto"
+    assert in_keys(f"greenwave models list: {typed}, --name") == f"{in_keys('greenwave models list')}: {typed}, {in_keys('--name')}"
 
 
 def test_an_error_on_the_screen_names_the_key(tmp_path: Path) -> None:

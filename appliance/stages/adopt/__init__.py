@@ -6,13 +6,14 @@ out or a process that was killed, is gone on with by the next try. Knows nothing
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import msgspec
 
-from appliance.domain.errors import ApplianceError
+from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Artifact, Emit, Notice, Produced, Progress, Started
 from appliance.domain.spec import AdoptSpec
 from appliance.files.base_screening import BaseFacts, screen_base
@@ -24,6 +25,7 @@ from appliance.processes.stopping import Stopped
 from appliance.stages.adopt.adapter_screening import TOKENIZER, screen_adapter
 from appliance.stages.adopt.adapter_words import complete_words
 from appliance.stages.adopt.gguf_screening import screen_gguf
+from appliance.stages.adopt.offered_templates import TEMPLATE_FILE, fitting_template
 from appliance.stages.adopt.sentencepiece_tokenizer import write_tokenizer_json
 from appliance.stages.adopt.unfinished import UnfinishedCopy, unfinished_copy
 from appliance.stages.export.adapter import CONFIG_FILE
@@ -44,6 +46,7 @@ def run(spec: AdoptSpec, emit: Emit) -> None:
             raise ApplianceError("adapter_needs_base", path=str(source))
         elif source.is_dir():
             facts = screen_base(source)
+            _consider_template(spec, source, facts, emit)
         elif source.is_file():
             told = screen_gguf(source)
         else:
@@ -56,7 +59,7 @@ def run(spec: AdoptSpec, emit: Emit) -> None:
             if spec.base:
                 artifact = _adapter(copy, place, Path(spec.base), emit)
             elif source.is_dir():
-                artifact = _base(copy, place, facts, manifest, emit)
+                artifact = _base(copy, place, facts, manifest, spec, emit)
             else:
                 artifact = _gguf(copy, place, told, manifest, spec.check, emit)
         except ApplianceError as error:
@@ -118,14 +121,43 @@ def _copied(copy: UnfinishedCopy, sizes: Mapping[str, int], checksums: Mapping[s
     return manifest
 
 
-def _base(copy: UnfinishedCopy, place: Path, facts: BaseFacts, manifest: dict[str, str], emit: Emit) -> Artifact:
+def _consider_template(spec: AdoptSpec, source: Path, facts: BaseFacts, emit: Emit) -> None:
+    """Before anything is copied: see whether the wanted chat template fits, and offer one to a base that has none.
+
+    Raises what ``fitting_template`` does, and ``template_not_needed`` when the base brings its own and another is named.
+    """
+    if facts.chat_template:
+        if spec.chat_template not in (None, "auto"):
+            raise ApplianceError("template_not_needed", ExitCode.USAGE, path=str(source), template=spec.chat_template)
+        return
+    if not (source / TOKENIZER).is_file():  # it is made of another file, once that is copied
+        return
+    if spec.chat_template:
+        fitting_template(source, spec.chat_template)
+        return
+    try:
+        template = fitting_template(source, "auto")
+    except ApplianceError:
+        emit(Notice("warning", "template_missing"))
+    else:
+        emit(Notice("warning", "template_offered", {"template": template.name, "path": shlex.quote(str(source))}))
+
+
+def _base(copy: UnfinishedCopy, place: Path, facts: BaseFacts, manifest: dict[str, str], spec: AdoptSpec, emit: Emit) -> Artifact:
     screen_base(copy.data)  # what was copied, not what was there a moment ago
     if not (copy.data / TOKENIZER).is_file():
         write_tokenizer_json(copy.data)
         manifest[TOKENIZER] = file_sha256(copy.data / TOKENIZER)
         emit(Notice("info", "tokenizer_made"))
+    recorded = msgspec.to_builtins(facts)
+    if spec.chat_template and not facts.chat_template:
+        template = fitting_template(copy.data, spec.chat_template)
+        (copy.data / TEMPLATE_FILE).write_text(template.text, "utf-8")
+        manifest[TEMPLATE_FILE] = file_sha256(copy.data / TEMPLATE_FILE)
+        recorded |= {"chat_template": True, "given_template": template.name}
+        emit(Notice("info", "template_given", {"template": template.name}))
     copy.publish_folder(place)
-    recorded = msgspec.to_builtins(facts) | {"manifest": manifest}
+    recorded |= {"manifest": manifest}
     return Artifact(role="base", path=str(place), sha256=manifest_sha256(manifest), size=size_of(place), facts=recorded)
 
 

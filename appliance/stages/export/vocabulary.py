@@ -81,11 +81,20 @@ def read_vocabulary(folder: Path, rows: int) -> Vocabulary:
     tokens, kinds = _tokens(definition, rows)
     if is_sentencepiece(definition):
         rule = space_rule(definition)
-        special = SpecialVocab(folder, load_merges=False, n_vocab=rows)
+        special = _special(folder, rows, merges=False)
         ranked = scores(definition, tokens, folder)
         return Vocabulary(tokens, kinds, "default", "prefix" if rule == "first" else "", special, ranked, rule == "always")
-    special = SpecialVocab(folder, load_merges=True, n_vocab=rows)
+    special = _special(folder, rows, merges=True)
     return Vocabulary(tokens, kinds, pre_tokenizer_of(definition), normalizer_of(definition), special)
+
+
+def _special(folder: Path, rows: int, *, merges: bool) -> SpecialVocab:
+    """Special ids and the chat template, also where the settings name an empty one beside the template's own file."""
+    special = SpecialVocab(folder, load_merges=merges, n_vocab=rows)
+    template = folder / "chat_template.jinja"
+    if not special.chat_template and template.is_file():
+        special.chat_template = template.read_text("utf-8")
+    return special
 
 
 def pre_tokenizer_of(definition: Mapping[str, Any]) -> str:

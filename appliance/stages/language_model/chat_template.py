@@ -8,6 +8,7 @@ is not trained: after that token generation is over. What people wrote reaches t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class ChatTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         if not tokenizer.chat_template:
-            raise ApplianceError("chat_template_missing")
+            raise ApplianceError("chat_template_missing", path=shlex.quote(str(tokenizer.name_or_path)))
         self._tokenizer = tokenizer
         self._before_answer, self._after_answer = self._surroundings()
 
