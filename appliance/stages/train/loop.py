@@ -135,6 +135,7 @@ class Trainer:
                 self._validate()
                 reporter.pause()
             if self.history.step == self.total_steps or self._learned_enough():
+                self._save()  # a stop or a full disk may still keep the result from being written
                 return
             self._take_step()
             self.history.seconds = before + time.monotonic() - began

@@ -13,10 +13,11 @@ import torch
 from bitsandbytes.optim.adamw import AdamW8bit
 
 from appliance.domain.errors import ApplianceError
-from appliance.domain.event import Emit, Event, Notice, Progress
+from appliance.domain.event import Artifact, Emit, Event, Metric, Notice, Progress
 from appliance.processes import stopping
 from appliance.processes.stopping import Stopped
 from appliance.stages.language_model.loss import summed_loss
+from appliance.stages import train
 from appliance.stages.train import gradients, loop
 from appliance.stages.train.methods.learner import AdapterLearner
 from tests.stages.language_model.tiny import facts, write_rows
@@ -138,6 +139,24 @@ def test_damaged_checkpoint_is_told_and_the_one_before_taken(base: Path, tmp_pat
     assert_same(trained.run(), unbroken)
     assert Notice("warning", "checkpoint_broken", {"name": "step-00000009"}) in trained.events
     assert Notice("info", "training_resumed", {"step": 8, "total": 12}) in trained.events
+
+
+def test_what_ends_the_publishing_costs_no_step(base: Path, tmp_path: Path, unbroken: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps and validations are saved before the result is written: a stop or a full disk then leaves nothing but that to be done."""
+    trained = Trained(base, tmp_path / "t", **SETTINGS | {"save_steps": 5})
+    for reason in (Stopped(), ApplianceError("disk_full", path="/")):
+
+        def broken_off(*_arguments: Any, reason: BaseException = reason) -> Artifact:
+            raise reason
+
+        with monkeypatch.context() as patched, pytest.raises(type(reason)):
+            patched.setattr(train, "publish_result", broken_off)
+            trained.run()
+        assert checkpoints(trained) == ["step-00000010", "step-00000012"]
+    trained.events.clear()
+    assert_same(trained.run(), unbroken)
+    assert Notice("info", "training_resumed", {"step": 12, "total": 12}) in trained.events
+    assert not [event for event in trained.of(Metric) if event.name == "validation_loss"]
 
 
 def test_stop_before_the_first_step_leaves_nothing(base: Path, tmp_path: Path) -> None:
