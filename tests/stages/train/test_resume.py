@@ -16,8 +16,8 @@ from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Artifact, Emit, Event, Metric, Notice, Progress
 from appliance.processes import stopping
 from appliance.processes.stopping import Stopped
-from appliance.stages.language_model.loss import summed_loss
 from appliance.stages import train
+from appliance.stages.language_model.loss import summed_loss
 from appliance.stages.train import gradients, loop
 from appliance.stages.train.methods.learner import AdapterLearner
 from tests.stages.language_model.tiny import facts, write_rows
@@ -78,6 +78,23 @@ def test_resumed_run_is_the_unbroken_one(base: Path, tmp_path: Path, unbroken: T
     assert checkpoints(trained)[-1] == f"step-{step:08d}"
     assert_same(trained.run(), unbroken)
     assert Notice("info", "training_resumed", {"step": step, "total": 12}) in trained.events
+
+
+def test_stop_after_a_better_validation_loses_no_weights(base: Path, tmp_path: Path, unbroken: Trained) -> None:
+    """With one checkpoint, saved just before a validation that was the best so far, nothing is missing when the run goes on from it."""
+    waiting = [6]
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Metric) and event.name == "validation_loss" and event.step in waiting:
+            waiting.clear()
+            raise Stopped
+
+    trained = Trained(base, tmp_path / "t", listener=listener, **SETTINGS | {"save_steps": 3, "keep_checkpoints": 1})
+    with pytest.raises(Stopped):
+        trained.run()
+    assert sorted(path.name for path in Path(trained.spec.checkpoints).iterdir()) == ["best-00000003", "best-00000006", "step-00000006"]
+    assert_same(trained.run(), unbroken)
+    assert not [notice for notice in trained.of(Notice) if notice.code == "best_weights_lost"]
 
 
 @pytest.mark.usefixtures("_worker_signals")
@@ -149,10 +166,11 @@ def test_what_ends_the_publishing_costs_no_step(base: Path, tmp_path: Path, unbr
         def broken_off(*_arguments: Any, reason: BaseException = reason) -> Artifact:
             raise reason
 
-        with monkeypatch.context() as patched, pytest.raises(type(reason)):
-            patched.setattr(train, "publish_result", broken_off)
+        monkeypatch.setattr(train, "publish_result", broken_off)
+        with pytest.raises(type(reason)):
             trained.run()
         assert checkpoints(trained) == ["step-00000010", "step-00000012"]
+    monkeypatch.undo()
     trained.events.clear()
     assert_same(trained.run(), unbroken)
     assert Notice("info", "training_resumed", {"step": 12, "total": 12}) in trained.events
