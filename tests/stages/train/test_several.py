@@ -20,6 +20,7 @@ from appliance.domain.spec import TrainSpec
 from appliance.running.launching import ONLY_THIS_MACHINE, worker_command
 from appliance.stages.train.group import Group
 from tests.stages.export.tiny_base import make_base
+from tests.stages.language_model.tiny import facts, write_rows
 from tests.stages.train.training import Trained
 
 ROOT = Path(__file__).parents[3]
@@ -105,6 +106,17 @@ def test_a_stopped_group_goes_on_where_it_was(qwen2: Path, tmp_path: Path) -> No
     (resumed,) = [event for event in broken.events if isinstance(event, Notice) and event.code == "training_resumed"]
     assert resumed.parameters["step"] >= 2
     assert broken.losses() == pytest.approx([step.loss for step in whole.history.steps], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_group_leaves_in_the_middle_of_a_validation(qwen2: Path, tmp_path: Path) -> None:
+    """SIGTERM in a long validation ends it at the next pack, and the step before it is saved."""
+    together = Together(qwen2, tmp_path / "t", eval_steps=1, save_steps=1000)
+    write_rows(Path(together.spec.validation_rows), facts(4000)[24:])
+    assert together.run(stop_at=1) != 0
+    assert [event.step for event in together.events if isinstance(event, Metric) and event.name == "loss"] == [1]
+    assert not [event for event in together.events if isinstance(event, Metric) and event.name == "validation_loss"], "it had ended before"
+    assert [place.name for place in Path(together.spec.checkpoints).iterdir()] == ["step-00000001"]
 
 
 @pytest.mark.slow
