@@ -45,6 +45,11 @@ def install() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def asked_to_stop() -> bool:
+    """Whether SIGTERM has come, deferred or not."""
+    return _asked
+
+
 @contextmanager
 def deferred() -> Iterator[Callable[[], bool]]:
     """Within the block SIGTERM only sets a flag, which the given function reads; the stage saves, then raises ``Stopped`` itself.
@@ -55,7 +60,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
     with _changing:
         was_deferring, _deferring = _deferring, True
         try:
-            yield lambda: _asked
+            yield asked_to_stop
         finally:
             _deferring = was_deferring
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +76,11 @@ def mean_loss(
     pack_tokens: int = PACK_TOKENS,
     padded_rows: int = PADDED_ROWS,
     emit: Emit | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> MeanLoss:
     """Loss per trained token over all rows, without gradients and without dropout; the model's mode is as before afterwards.
 
-    ``pack_tokens`` go through a model that takes packs at once, ``padded_rows`` through another one.
+    ``pack_tokens`` go through a model that takes packs at once, ``padded_rows`` through another one; ``between`` is called before each.
     """
     if emit:
         emit(Started(len(rows), "rows", "loss"))
@@ -90,6 +92,7 @@ def mean_loss(
     try:
         with torch.no_grad(), device.arithmetic():
             for chosen in best_fit(lengths, everything, pack_tokens) if packed else by_length(lengths, everything, padded_rows):
+                between()
                 batch = make_batch(rows, chosen, packed=packed).to(device.torch_device)
                 total += summed_loss(model, batch).item()
                 tokens += batch.trained_tokens

@@ -2,14 +2,15 @@
 
 A checkpoint is a folder ``step-00000050`` with whatever its maker puts there and ``manifest.json``, written last: the SHA-256 of every
 other file, and whose checkpoint it is. The folder is filled under another name, forced to the disk and then renamed. Weights that did
-best in a validation lie beside them in ``best-00000040``; they stay for as long as a checkpoint may go back to them.
+best in a validation lie beside them in ``best-00000040``; they stay for as long as a checkpoint may go back to them. Which those are
+is in its manifest: a checkpoint and the best weights of one step may have been written in either order.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +34,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the training run, see ``identity.py``."""
     files: dict[str, str]
     """SHA-256 by name."""
+    best: int | None = None
+    """Step of the best weights that there were when it was written, 0 for none; not in manifests of before."""
 
 
 class CheckpointStore:
@@ -88,19 +91,27 @@ class CheckpointStore:
             _remove(place)
         with disk_full_named(self._folder), published_folder(place) as partial:
             fill(partial)
-            manifest = Manifest(self._identity, folder_manifest(partial))
+            manifest = Manifest(self._identity, folder_manifest(partial), best=max(self._steps("best"), default=0))
             (partial / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
         self._drop_old()
 
     def _drop_old(self) -> None:
-        """Keep the newest checkpoints, for each of them the best weights as of its step, and the best of all."""
+        """Keep the newest checkpoints, for each of them the best weights as of its writing, and the best of all."""
         steps, bests = self._steps("step"), self._steps("best")
-        needed = {next((best for best in bests if best <= step), 0) for step in steps[: self._keep]} | set(bests[:1])
+        needed = {self._best_of(step, bests) for step in steps[: self._keep]} | set(bests[:1])
         for old in steps[self._keep :]:
             _remove(self._place("step", old))
         for old in bests:
             if old not in needed:
                 _remove(self._place("best", old))
+
+    def _best_of(self, step: int, bests: Sequence[int]) -> int:
+        """Which of the best weights a checkpoint would go back to."""
+        try:
+            named = _manifest_in(self._place("step", step)).best
+        except (OSError, ValueError):
+            named = None
+        return next((best for best in bests if best <= step), 0) if named is None else named
 
     def _place(self, kind: Kind, step: int) -> Path:
         return self._folder / f"{kind}-{step:08d}"
@@ -114,13 +125,18 @@ class CheckpointStore:
 
     def _examined(self, place: Path) -> Literal["whole", "broken", "foreign"]:
         try:
-            manifest = msgspec.json.decode((place / MANIFEST_FILE).read_bytes(), type=Manifest)
+            manifest = _manifest_in(place)
             found = folder_manifest(place, leave_out=frozenset({MANIFEST_FILE}))
         except (OSError, ValueError):
             return "broken"
         if found != manifest.files:
             return "broken"
         return "whole" if manifest.identity == self._identity else "foreign"
+
+
+def _manifest_in(place: Path) -> Manifest:
+    """Raises OSError or ValueError where there is none that can be read."""
+    return msgspec.json.decode((place / MANIFEST_FILE).read_bytes(), type=Manifest)
 
 
 def _remove(place: Path) -> None:

@@ -28,6 +28,7 @@ class Answers:
         trained_tokens = sum(int(rows.trained(row).sum()) for row in taken)
         loss = torch.zeros((), device=device.torch_device)
         for chosen, counts in group.share(step):
+            group.leave_if_asked()
             batch = make_batch(rows, chosen, packed=packed)
             with device.arithmetic():
                 share = summed_loss(learner.language_model, batch.to(device.torch_device)) * counts / trained_tokens
@@ -36,9 +37,11 @@ class Answers:
         group.add_up((*learner.gradients(), loss))
         return StepLoss(loss, sum(len(rows.ids(row)) for row in taken), trained_tokens)
 
-    def measured(self, learner: Learner, device: Device, rows: TokenizedRows, pack_tokens: int, padded_rows: int) -> Measured:
+    def measured(
+        self, learner: Learner, device: Device, rows: TokenizedRows, pack_tokens: int, padded_rows: int, group: Group = ALONE
+    ) -> Measured:
         """The mean over all trained tokens, without gradients and without dropout."""
-        return Measured(mean_loss(learner.language_model, rows, device, pack_tokens, padded_rows).value)
+        return Measured(mean_loss(learner.language_model, rows, device, pack_tokens, padded_rows, between=group.leave_if_asked).value)
 
 
 def halved(step: Step, times: int) -> Step:

@@ -21,6 +21,7 @@ from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Emit
 from appliance.domain.methods import METHODS
 from appliance.domain.recipe import TrainingRecipe
+from appliance.processes.stopping import Stopped, asked_to_stop
 from appliance.stages.language_model.device import Device
 from appliance.stages.train.order import Step
 
@@ -62,9 +63,17 @@ class Group:
         """Whether the wish is anybody's."""
         if self.size == 1:
             return wish
-        heard: list[Any] = [None] * self.size
-        distributed.all_gather_object(heard, wish)
-        return any(heard)
+        heard = torch.tensor(float(wish))
+        distributed.all_reduce(heard, distributed.ReduceOp.MAX)
+        return bool(heard.item())
+
+    def leave_if_asked(self) -> None:
+        """Raise ``Stopped`` in every process of a group when any of them was asked to stop; all ask at the same moments.
+
+        A process on its own hears SIGTERM anywhere and need not ask.
+        """
+        if self.size > 1 and self.anybody(asked_to_stop()):
+            raise Stopped
 
     def wait(self) -> None:
         """Until everybody has come here."""
@@ -119,7 +128,8 @@ def joined_group(recipe: TrainingRecipe, device: Device) -> Iterator[Group]:
         raise ApplianceError("method_needs_one_process", ExitCode.USAGE, method=method.title, alternative=METHODS[method.alternative].title)
     if device.kind == "cuda":
         torch.cuda.set_device(device.torch_device)
-    distributed.init_process_group("nccl" if device.kind == "cuda" else "gloo")
+    # What is agreed on without the GPU goes through gloo there, too, so that nobody waits for what the GPU has still to do.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.kind == "cuda" else "gloo")
     try:
         yield Group(distributed.get_rank(), size)
     finally:

@@ -8,7 +8,7 @@ another thread if a pass of the model keeps the main one from hearing of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -100,12 +100,12 @@ class Trainer:
         self._emit(Progress(self.history.step))
         try:
             if self._group.size > 1:
-                # In a group nobody leaves in the middle of a step: the others would wait for him.
-                with deferred() as asked_to_stop:
-                    self._take_steps(asked_to_stop)
+                # In a group nobody leaves on his own, the others would wait for him: all ask each other before every micro-batch.
+                with deferred():
+                    self._take_steps()
             else:
                 with saved_in_time(self._save):
-                    self._take_steps(lambda: False)
+                    self._take_steps()
         except Stopped:
             self._save()
             raise
@@ -123,7 +123,7 @@ class Trainer:
         self.published_step = self.history.best_step
         self._emit(Notice("info", "best_weights_taken", {"step": self.history.best_step, "last": self.history.step}))
 
-    def _take_steps(self, asked_to_stop: Callable[[], bool]) -> None:
+    def _take_steps(self) -> None:
         """Step after step until the end, or until anybody of the group was asked to stop."""
         reporter = StepReporter(self._emit, self.total_steps, self.device)
         began, before = time.monotonic(), self.history.seconds
@@ -134,7 +134,9 @@ class Trainer:
             if self._validation_is_due():
                 self._validate()
                 reporter.pause()
+                self._group.leave_if_asked()
             if self.history.step == self.total_steps or self._learned_enough():
+                self._save()  # a stop or a full disk may still keep the result from being written
                 return
             self._take_step()
             self.history.seconds = before + time.monotonic() - began
@@ -143,8 +145,7 @@ class Trainer:
             if self.history.step % self.recipe.save_steps == 0:
                 self._save()
                 reporter.pause()
-            if self._group.anybody(asked_to_stop()):
-                raise Stopped
+            self._group.leave_if_asked()
 
     def _take_step(self) -> None:
         number = self.history.step + 1
@@ -233,7 +234,7 @@ class Trainer:
         while True:
             tokens, rows = (max(1, 2 * size >> self.history.halvings) for size in (pack_tokens(self.recipe), self.recipe.micro_batch_size))
             try:
-                found = objective.measured(self.learner, self.device, examined, tokens, rows)
+                found = objective.measured(self.learner, self.device, examined, tokens, rows, self._group)
                 loss, *measures = self._group.agreed((found.loss, *found.measures.values()))
                 return Measured(loss, dict(zip(found.measures, measures, strict=True)))
             except (RuntimeError, MemoryError) as error:

@@ -41,6 +41,6 @@ class Objective(Protocol):
         """Add the gradients of a step's mean loss to those of the learner, summed over the group."""
         ...
 
-    def measured(self, learner: Learner, device: Device, rows: Any, pack_tokens: int, padded_rows: int) -> Measured:
-        """The mean loss over all rows, without gradients and without dropout."""
+    def measured(self, learner: Learner, device: Device, rows: Any, pack_tokens: int, padded_rows: int, group: Group = ALONE) -> Measured:
+        """The mean loss over all rows, without gradients and without dropout; every process of the group goes through all of them."""
         ...

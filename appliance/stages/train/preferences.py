@@ -64,13 +64,16 @@ class Preferences:
         tokens = sum(len(rows.halves.ids(answer)) for answer in answers)
         trained = sum(int(rows.halves.trained(answer).sum()) for answer in answers)
         for chosen, counts in group.share(step):
+            group.leave_if_asked()
             losses = self._losses(learner, device, rows, chosen)
             (losses.loss.sum() * counts / pairs).backward()
             sums += losses.sums() * counts
         group.add_up((*learner.gradients(), sums))
         return StepLoss(sums[0] / pairs, tokens, trained, dict(zip(MEASURES, sums[1:] / pairs, strict=True)))
 
-    def measured(self, learner: Learner, device: Device, rows: PreferenceRows, pack_tokens: int, padded_rows: int) -> Measured:
+    def measured(
+        self, learner: Learner, device: Device, rows: PreferenceRows, pack_tokens: int, padded_rows: int, group: Group = ALONE
+    ) -> Measured:
         """The mean over all pairs, without gradients and without dropout."""
         lengths, everything = rows.lengths(), range(len(rows))
         packed = takes_packs(learner.language_model)
@@ -80,6 +83,7 @@ class Preferences:
         try:
             with torch.no_grad():
                 for chosen in best_fit(lengths, everything, pack_tokens) if packed else by_length(lengths, everything, padded_rows):
+                    group.leave_if_asked()
                     sums += self._losses(learner, device, rows, chosen).sums()
         finally:
             learner.model.train(was_training)

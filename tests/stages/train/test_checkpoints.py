@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance.domain.errors import ApplianceError
@@ -37,6 +38,38 @@ def test_newest_are_kept(store: CheckpointStore, tmp_path: Path) -> None:
     """Only as many checkpoints stay as the recipe says, and the newest is found."""
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["step-00000020", "step-00000030"]
     assert newest(store) == ("step-00000030", [])
+
+
+def left(folder: Path) -> list[str]:
+    """What lies in the store's folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_best_weights_stay_for_the_checkpoint_that_names_them(tmp_path: Path) -> None:
+    """Better weights of a checkpoint's own step, which came after it, do not take away the ones it would go back to; the next does."""
+    store = CheckpointStore(tmp_path, keep=1, identity="this run")
+    store.save_best(9, fill)
+    store.save(12, fill)
+    store.save_best(12, fill)
+    assert left(tmp_path) == ["best-00000009", "best-00000012", "step-00000012"]
+    store.save_best(15, fill)
+    assert left(tmp_path) == ["best-00000009", "best-00000015", "step-00000012"]
+    store.save(16, fill)
+    assert left(tmp_path) == ["best-00000015", "step-00000016"]
+
+
+def test_best_weights_stay_for_a_checkpoint_that_names_none(tmp_path: Path) -> None:
+    """Of a checkpoint from before manifests named them, the newest best weights up to its step stay."""
+    store = CheckpointStore(tmp_path, keep=2, identity="this run")
+    store.save_best(9, fill)
+    store.save(12, fill)
+    manifest = tmp_path / "step-00000012" / MANIFEST_FILE
+    written = msgspec.json.decode(manifest.read_bytes())
+    manifest.write_bytes(msgspec.json.encode({name: written[name] for name in ("identity", "files")}))
+    assert store.newest(lambda _event: None) == manifest.parent
+    store.save_best(15, fill)
+    store.save(16, fill)
+    assert left(tmp_path) == ["best-00000009", "best-00000015", "step-00000012", "step-00000016"]
 
 
 def test_no_checkpoint_yet(tmp_path: Path) -> None:

@@ -138,10 +138,10 @@ def test_validation_runs_out_of_memory(qwen2: Path, tmp_path: Path, unbroken: Tr
     """A validation that needs too much is done again in halves, too."""
     waiting = [torch.OutOfMemoryError("CUDA out of memory.")]
 
-    def short(*arguments: Any) -> Any:
+    def short(*arguments: Any, **options: Any) -> Any:
         if waiting:
             raise waiting.pop()
-        return mean_loss(*arguments)
+        return mean_loss(*arguments, **options)
 
     monkeypatch.setattr(gradients, "mean_loss", short)
     trained = Trained(qwen2, tmp_path / "t", **SETTINGS).run()

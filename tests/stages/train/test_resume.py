@@ -14,9 +14,10 @@ import torch
 from bitsandbytes.optim.adamw import AdamW8bit
 
 from appliance.domain.errors import ApplianceError
-from appliance.domain.event import Emit, Event, Notice, Progress
+from appliance.domain.event import Artifact, Emit, Event, Metric, Notice, Progress
 from appliance.processes import stopping
 from appliance.processes.stopping import Stopped
+from appliance.stages import train
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loss import summed_loss
 from appliance.stages.train import gradients, identity, loop
@@ -82,6 +83,23 @@ def test_resumed_run_is_the_unbroken_one(base: Path, tmp_path: Path, unbroken: T
     assert Notice("info", "training_resumed", {"step": step, "total": 12}) in trained.events
 
 
+def test_stop_after_a_better_validation_loses_no_weights(base: Path, tmp_path: Path, unbroken: Trained) -> None:
+    """With one checkpoint, saved just before a validation that was the best so far, nothing is missing when the run goes on from it."""
+    waiting = [6]
+
+    def listener(event: Event) -> None:
+        if isinstance(event, Metric) and event.name == "validation_loss" and event.step in waiting:
+            waiting.clear()
+            raise Stopped
+
+    trained = Trained(base, tmp_path / "t", listener=listener, **SETTINGS | {"save_steps": 3, "keep_checkpoints": 1})
+    with pytest.raises(Stopped):
+        trained.run()
+    assert sorted(path.name for path in Path(trained.spec.checkpoints).iterdir()) == ["best-00000003", "best-00000006", "step-00000006"]
+    assert_same(trained.run(), unbroken)
+    assert not [notice for notice in trained.of(Notice) if notice.code == "best_weights_lost"]
+
+
 @pytest.mark.usefixtures("_worker_signals")
 @pytest.mark.parametrize("way", ["forward", "backward"])
 def test_sigterm_inside_a_step_saves_the_last_one(
@@ -141,6 +159,25 @@ def test_damaged_checkpoint_is_told_and_the_one_before_taken(base: Path, tmp_pat
     assert_same(trained.run(), unbroken)
     assert Notice("warning", "checkpoint_broken", {"name": "step-00000009"}) in trained.events
     assert Notice("info", "training_resumed", {"step": 8, "total": 12}) in trained.events
+
+
+def test_what_ends_the_publishing_costs_no_step(base: Path, tmp_path: Path, unbroken: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All steps and validations are saved before the result is written: a stop or a full disk then leaves nothing but that to be done."""
+    trained = Trained(base, tmp_path / "t", **SETTINGS | {"save_steps": 5})
+    for reason in (Stopped(), ApplianceError("disk_full", path="/")):
+
+        def broken_off(*_arguments: Any, reason: BaseException = reason) -> Artifact:
+            raise reason
+
+        monkeypatch.setattr(train, "publish_result", broken_off)
+        with pytest.raises(type(reason)):
+            trained.run()
+        assert checkpoints(trained) == ["step-00000010", "step-00000012"]
+    monkeypatch.undo()
+    trained.events.clear()
+    assert_same(trained.run(), unbroken)
+    assert Notice("info", "training_resumed", {"step": 12, "total": 12}) in trained.events
+    assert not [event for event in trained.of(Metric) if event.name == "validation_loss"]
 
 
 def test_stop_before_the_first_step_leaves_nothing(base: Path, tmp_path: Path) -> None:
