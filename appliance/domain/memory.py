@@ -178,8 +178,7 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
         embeddings=outer * item,
         adapter=adapter,
         gradients=4 * trained,
-        # AdamW keeps two averages; on a GPU they are one byte each with a scale for 256 of them.
-        optimizer=8 * trained if on_cpu else int(2.04 * trained),
+        optimizer=optimizer_bytes(trained, room),
         activations=activations,
         logits=logits,
         framework=CPU_LIBRARIES if on_cpu else GPU_CONTEXT,
@@ -190,6 +189,11 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
     # Weights and averages are copied when a checkpoint is written, and the copies leave holes as well.
     holes = found.gradients + found.optimizer + _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
     return msgspec.structs.replace(found, overhead=max(holes, STORED_ITEM * shape.parameters - later))
+
+
+def optimizer_bytes(trained: int, room: Room) -> int:
+    """The two averages that AdamW keeps of every trained number; on a GPU one byte each with a scale for 256 of them."""
+    return 8 * trained if room.kind == "cpu" else int(2.04 * trained)
 
 
 def recomputed_blocks(blocks: int, every: int) -> int:

@@ -6,15 +6,13 @@ from typing import Any
 
 import msgspec
 
+from appliance.domain.disk import checkpoint_bytes, result_bytes
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.family import Family
 from appliance.domain.fitting import fit, nearest
 from appliance.domain.memory import BaseShape, Load, Memory, Room, recomputed_blocks, trained_parameters
 from appliance.domain.methods import METHODS, MethodName
 from appliance.domain.recipe import TrainingRecipe
-
-HISTORY_BYTES = 4 << 20
-"""About what a checkpoint holds besides weights and averages, and a result besides weights: history, tokenizer, configuration."""
 
 
 class RowFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +33,8 @@ class RowFacts(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     """Of the whole run."""
     load: Load
+    validated: bool = True
+    """There are rows for validation, so that the best weights are kept."""
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     trained: int
     share: float
     checkpoint_bytes: int
-    """Of all checkpoints that are there at once."""
+    """Of all checkpoints that are there at once, and of the best weights beside them."""
     result_bytes: int
     rows: RowFacts
     tokens_per_second: float | None = None
@@ -99,8 +99,6 @@ def plan_training(
     found = fit(shape, family, recipe, room, rows.load)
     trained = trained_parameters(shape, family, recipe)
     cost = _cost(shape, family, recipe, room, rows, speeds)
-    weights = 4 * trained
-    whole = METHODS[recipe.method].whole_model
     return TrainingPlan(
         method=recipe.method,
         room=room,
@@ -111,9 +109,8 @@ def plan_training(
         blocks=shape.blocks,
         trained=trained,
         share=cost.share,
-        # One more than are kept: the new one is whole before the oldest goes.
-        checkpoint_bytes=(recipe.keep_checkpoints + 1) * (weights + (8 if room.kind == "cpu" else 2) * trained + HISTORY_BYTES),
-        result_bytes=(2 * shape.parameters if whole else weights) + HISTORY_BYTES,
+        checkpoint_bytes=checkpoint_bytes(trained, recipe, room, validated=rows.validated),
+        result_bytes=result_bytes(trained, shape, recipe),
         rows=rows,
         tokens_per_second=cost.tokens_per_second,
         seconds=cost.seconds,

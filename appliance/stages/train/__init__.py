@@ -74,7 +74,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     with group.first_before_others():
         learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)
     group.share_out(getattr(learner.language_model, learner.language_model.base_model_prefix), device)
-    require_space(Path(spec.checkpoints), _bytes_to_write(learner, recipe.keep_checkpoints))
+    require_space(Path(spec.checkpoints), plan.checkpoint_bytes + plan.result_bytes)
     checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
     trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general, group)
     trainer.resume()
@@ -116,12 +116,3 @@ def _load_learner(
         checkpoint_activations(model, recompute_every)
     give_back_memory()
     return learner
-
-
-def _bytes_to_write(learner: Learner, keep: int) -> int:
-    """All checkpoints that are there at once, the best weights as of each, and the result.
-
-    Weights are float32; a checkpoint has two averages of their gradients besides.
-    """
-    weights: int = 4 * sum(parameter.numel() for parameter in learner.trained)
-    return (3 + 1) * weights * (keep + 1) + weights

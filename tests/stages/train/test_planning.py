@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
+from appliance.domain.disk import HISTORY_BYTES
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.event import Event, Notice, Started
 from appliance.domain.memory import Load, Room, kept_per_token, memory_of, shape_of, trained_parameters
@@ -16,11 +19,14 @@ from appliance.domain.plan import TrainingPlan
 from appliance.domain.recipe import TrainingRecipe
 from appliance.domain.spec import EstimateSpec
 from appliance.files.base_screening import read_json_object
+from appliance.files.checksum import size_of
+from appliance.files.space import KEEP_FREE
 from appliance.stages import estimate
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loading import family_in, load_base, load_tokenizer
 from appliance.stages.language_model.tokenized_rows import tokenize_rows
 from appliance.stages.train import __name__ as train_module
+from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.methods import new_learner
 from appliance.stages.train.methods.learner import Preparation
 from appliance.stages.train.planning import row_facts
@@ -119,8 +125,6 @@ def test_figures_stay_with_the_run(qwen2: Path, tmp_path: Path) -> None:
 
 def test_estimate_tells_a_whole_plan(qwen2: Path, tmp_path: Path) -> None:
     """The stage measures every method on one block and tells memory, disk, steps and time."""
-    import msgspec
-
     events: list[Event] = []
     rows = write_rows(tmp_path / "rows.jsonl", facts(30))
     recipe = TrainingRecipe(rank=4, alpha=8, max_length=256)
@@ -132,3 +136,44 @@ def test_estimate_tells_a_whole_plan(qwen2: Path, tmp_path: Path) -> None:
     assert all(cost.seconds and cost.tokens_per_second for cost in plan.methods)
     assert plan.rows.steps == 3  # of 15 rows
     assert plan.seconds is not None and plan.seconds > 0
+
+
+def planned(base: Path, recipe: TrainingRecipe, rows: Path, **choices: Any) -> TrainingPlan:
+    """What the stage ``estimate`` tells of a training on the processor."""
+    events: list[Event] = []
+    spec = EstimateSpec(base=str(base), rows=str(rows), recipe=recipe, device="cpu", **{"calibrate": False} | choices)
+    estimate.run(spec, events.append)
+    (told,) = [event for event in events if isinstance(event, Notice) and event.code == "plan_ready"]
+    return msgspec.convert(told.parameters, TrainingPlan)
+
+
+@pytest.mark.parametrize("method", ["qlora", "full"])
+def test_disk_is_what_is_written(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: Any) -> None:
+    """Checkpoints with the best weights beside them take what was planned at their most, histories aside, and so does the result."""
+    most = 0
+    drop = CheckpointStore._drop_old
+
+    def dropped(store: CheckpointStore) -> None:
+        nonlocal most
+        most = max(most, size_of(tmp_path / "t" / "checkpoints"))
+        drop(store)
+
+    monkeypatch.setattr(CheckpointStore, "_drop_old", dropped)
+    trained = Trained(qwen2, tmp_path / "t", method=method, rank=32, max_steps=8, save_steps=1, eval_steps=1, learning_rate=0.001).run()
+    plan = planned(qwen2, trained.spec.recipe, Path(trained.spec.train_rows))
+    weights = plan.checkpoint_bytes - (trained.spec.recipe.keep_checkpoints + 1) * HISTORY_BYTES
+    assert 0.75 * weights < most < min(1.15 * weights, plan.checkpoint_bytes)
+    names = {"qlora": "adapter_model.safetensors", "full": "model.safetensors"}
+    assert plan.result_bytes - HISTORY_BYTES == pytest.approx(size_of(Path(trained.spec.output) / names[method]), rel=0.1)
+
+
+def test_a_run_demands_the_disk_that_was_planned(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many bytes free as the plan told a training begins; with fewer it is refused."""
+    trained = Trained(qwen2, tmp_path / "t", max_steps=1)
+    plan = planned(qwen2, trained.spec.recipe, Path(trained.spec.train_rows))
+    free = plan.checkpoint_bytes + plan.result_bytes + KEEP_FREE
+    monkeypatch.setattr("appliance.files.space.shutil.disk_usage", lambda _place: SimpleNamespace(free=free - 1))
+    with pytest.raises(ApplianceError, match="disk_too_small"):
+        trained.run()
+    monkeypatch.setattr("appliance.files.space.shutil.disk_usage", lambda _place: SimpleNamespace(free=free))
+    trained.run()
