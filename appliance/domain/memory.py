@@ -54,6 +54,8 @@ class BaseShape:
     """Linear layers of one block by their last name: (rows, columns)."""
     parameters: int
     """Of the whole base."""
+    new_tokens: int = 0
+    """Words that become tokens of their own."""
 
     @property
     def linear_parameters(self) -> int:
@@ -64,6 +66,11 @@ class BaseShape:
     def outer_parameters(self) -> int:
         """Embedding, and the head where it is one of its own."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def new_parameters(self) -> int:
+        """Of the rows of new tokens in the embedding, and in the head where it is one of its own."""
+        return self.new_tokens * self.hidden * (1 if self.tied else 2)
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +162,7 @@ def trained_parameters(shape: BaseShape, family: Family, recipe: TrainingRecipe)
     if method.low_rank:
         layers = [shape.linear[name] for name in family.linear_set(recipe.targets)]
         lengths = sum(rows for rows, _ in layers) if recipe.method == "dora" else 0
-        return shape.blocks * (recipe.rank * sum(rows + columns for rows, columns in layers) + lengths)
+        return shape.blocks * (recipe.rank * sum(rows + columns for rows, columns in layers) + lengths) + shape.new_parameters
     if recipe.method == "ia3":
         return shape.blocks * (2 * shape.key + shape.inner)
     width = shape.blocks * 2 * shape.key if recipe.method == "prefix" else shape.hidden
@@ -246,9 +253,12 @@ def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room:
 def _logits(shape: BaseShape, recipe: TrainingRecipe, room: Room, load: Load) -> int:
     """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came.
 
-    A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap.
+    A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap. Where an
+    adapter trains rows of new tokens, peft puts them into a copy of the head, which has gradients of its own (peft 0.21).
     """
     training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+    if shape.new_tokens and METHODS[recipe.method].low_rank:
+        training += 2 * shape.vocabulary * shape.hidden * room.item
     if room.kind != "cpu":
         return training
     at_once = 2 * recipe.micro_batch_size * recipe.max_length * load.trained // max(1, load.tokens)
