@@ -31,9 +31,15 @@ def shares_of_mix(options: Iterable[str]) -> Mapping[str, float]:
         if not name or name in shares or not 0.0 <= share < 1.0:
             raise ApplianceError("mix_malformed", ExitCode.USAGE, option=option[:80])
         shares[name] = share
-    if sum(shares.values()) > LARGEST_SHARE:
-        raise ApplianceError("mix_too_large", ExitCode.USAGE, share=sum(shares.values()), largest=LARGEST_SHARE)
+    require_own_share(shares.values())
     return shares
+
+
+def require_own_share(shares: Iterable[float]) -> None:
+    """Raise ``mix_too_large`` when the shares of all that is mixed in leave too little of the dataset itself."""
+    mixed = sum(shares)
+    if mixed > LARGEST_SHARE + 1e-9:  # 0.1 + 0.2 + 0.6 is a little more than 0.9
+        raise ApplianceError("mix_too_large", ExitCode.USAGE, share=mixed, largest=LARGEST_SHARE)
 
 
 def parts_of_mix(options: Iterable[str], general: str | None = None, usual: float = USUAL_SHARE) -> dict[str, float]:

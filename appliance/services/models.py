@@ -18,7 +18,7 @@ from appliance.domain.run import Run
 from appliance.domain.spec import ExportForm
 from appliance.files.checksum import file_sha256, folder_manifest, manifest_sha256
 from appliance.services.datasets import SPLIT_SUFFIXES, DatasetService, require_file, split_names
-from appliance.services.mixing import USUAL_SHARE, shares_of_mix
+from appliance.services.mixing import USUAL_SHARE, require_own_share, shares_of_mix
 from appliance.services.names import free_stem
 from appliance.services.planning import DatasetRef, Device, MixedRef, ModelRef, Plan
 from appliance.services.redaction import RedactionService
@@ -106,10 +106,13 @@ class ModelService:
         if held_out is None and recipe.split.validation_share > 0:
             stem = free_stem(self._store, name, SPLIT_SUFFIXES)
             train_rows, validation_rows = plan.split(train_rows, split_names(stem), recipe.split)
-        mixed = [MixedRef(key, DatasetRef.of(self._datasets.get(key)), share) for key, share in shares.items() if share]
         watched, replayed = self._sides_of_general(general_rows, plan, recipe) if general_rows else (None, None)
-        if general_rows and replayed and general_rows.name not in shares and recipe.training.objective == "answers":
-            mixed.append(MixedRef(general_rows.name, replayed, USUAL_SHARE))
+        names = {general_rows.name, general_rows.id} if general_rows and replayed else set()
+        if general_rows and names and not names & shares.keys() and recipe.training.objective == "answers":
+            shares[general_rows.name] = USUAL_SHARE
+        require_own_share(shares.values())
+        sides = {key: replayed if replayed and key in names else DatasetRef.of(self._datasets.get(key)) for key in shares}
+        mixed = [MixedRef(key, sides[key], share) for key, share in shares.items() if share]
         others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
         plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, **others)
         return run_id, plan

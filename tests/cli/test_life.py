@@ -219,18 +219,23 @@ def wait_for_run(greenwave: Greenwave, name: str, seconds: float = 30.0) -> None
         time.sleep(0.1)
 
 
-def test_general_rows_are_mixed_in(greenwave: Greenwave) -> None:
+def test_general_rows_are_mixed_in(greenwave: Greenwave, tmp_path: Path) -> None:
     """A general dataset is split, watched and replayed by a fifth; --mix sets other shares; both are in the lineage."""
     bring_in(greenwave)
-    assert greenwave("datasets", "import", demo.records_file(), "--name", "general").status == 0
-    tuned = greenwave(*train("tuned", *SHORT, "--general", "general", "--mix", "rows-validation=0.1"), "--json")
+    laws = tmp_path / "laws.jsonl"
+    laws.write_text("".join(json.dumps({"instruction": f"Article {number}?", "output": "Stop."}) + "\n" for number in range(9)), "utf-8")
+    for name, source in (("general", demo.records_file()), ("laws", laws)):
+        assert greenwave("datasets", "import", source, "--name", name).status == 0
+    tuned = greenwave(*train("tuned", *SHORT, "--general", "general", "--mix", "laws=0.1"), "--json")
     assert tuned.status == 0, tuned.err
     mixed = {part["name"]: part["rows_per_epoch"] for part in tuned.json["facts"]["mixed"]}
     rows = tuned.json["facts"]["rows"]
-    assert mixed == {"rows-validation": round(rows * 0.1 / 0.7), "general": round(rows * 0.2 / 0.7)}
+    assert mixed == {"laws": round(rows * 0.1 / 0.7), "general": round(rows * 0.2 / 0.7)}
     parents = greenwave("models", "lineage", "tuned", "--json").json["parents"]
     roles = sorted((parent["role"], parent["name"]) for parent in parents)
     assert ("general", "general-validation") in roles
-    assert ("mixed", "general-train") in roles and ("mixed", "rows-validation") in roles
+    assert ("mixed", "general-train") in roles and ("mixed", "laws") in roles
     refused = greenwave(*train("more", "--mix", "general=much"), "--json")
     assert (refused.status, refused.error["code"]) == (2, "mix_malformed")
+    refused = greenwave(*train("more", "--general", "general", "--mix", "laws=0.8"), "--json")
+    assert (refused.status, refused.error["code"]) == (2, "mix_too_large")

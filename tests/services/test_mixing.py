@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
 from appliance.domain.errors import ApplianceError, ExitCode
+from appliance.domain.identity import new_id
+from appliance.domain.model import Model
+from appliance.domain.recipe import Recipe
 from appliance.services.mixing import shares_of_mix
+from appliance.services.workbench import Workbench
 
 
 def test_names_and_shares() -> None:
@@ -33,3 +40,19 @@ def test_something_is_left_of_the_dataset() -> None:
     assert sum(shares_of_mix(["a=0.45", "b=0.45"]).values()) == pytest.approx(0.9)
     with pytest.raises(ApplianceError, match="mix_too_large"):
         shares_of_mix(["a=0.5", "b=0.45"])
+    assert shares_of_mix(["a=0.1", "b=0.2", "c=0.6"])
+
+
+def test_general_rows_count_among_what_is_mixed_in(workbench: Workbench, tmp_path: Path) -> None:
+    """The usual share of a general dataset is added to that of the others before the limit; nothing is started beyond it."""
+    rows = workbench.datasets.get("rows")
+    for name in ("others", "general"):
+        workbench.store.datasets.add(msgspec.structs.replace(rows, id=new_id("data"), name=name))
+    workbench.store.models.add(Model(id=new_id("model"), name="base", kind="base", path=str(tmp_path), sha256="", size=0, created=0.0))
+    before = len(list(workbench.runs.newest()))
+    for share in (0.71, 0.79, 0.8, 0.85, 0.9):
+        mix = [f"others={share}"]
+        with pytest.raises(ApplianceError, match="mix_too_large") as caught:
+            workbench.models.start_training("base", "rows", "tuned", Recipe(), general="general", mix=mix, without_redaction=True)
+        assert caught.value.parameters["share"] == pytest.approx(share + 0.2)
+    assert len(list(workbench.runs.newest())) == before

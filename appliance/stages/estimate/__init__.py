@@ -58,21 +58,17 @@ def run(spec: EstimateSpec, emit: Emit) -> None:
 
 def _row_facts(spec: EstimateSpec, tokenizer: Any, emit: Emit) -> RowFacts:
     """What the training will find once its rows are tokens; of a dataset that is split first, its shares."""
-    from appliance.stages.language_model.token_cache import TokenCache, cached_rows
-    from appliance.stages.train.mixture import read_rows
+    from appliance.stages.train.mixture import read_general_rows, read_rows
     from appliance.stages.train.order import Part
     from appliance.stages.train.planning import row_facts, tokens_of
     from appliance.stages.train.precautions import consider_rows
 
     recipe = spec.recipe
-    rows: dict[str, Any] = {"train_rows": spec.rows, "validation_rows": spec.validation_rows, "mixed": spec.mixed}
-    training = TrainSpec(base=spec.base, output="", checkpoints="", cache=spec.cache, recipe=recipe, **rows)
+    rows: dict[str, Any] = {"train_rows": spec.rows, "validation_rows": spec.validation_rows, "general_rows": spec.general_rows}
+    training = TrainSpec(base=spec.base, output="", checkpoints="", cache=spec.cache, mixed=spec.mixed, recipe=recipe, **rows)
     mixture, validation = read_rows(training, tokenizer, emit)
-    consider_rows(mixture.own, None, recipe.max_length, emit)
-    general = None
-    if spec.general_rows:
-        cache = TokenCache(Path(spec.cache, "tokens")) if spec.cache else None
-        general = cached_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit, cache=cache)
+    general = read_general_rows(training, tokenizer, emit)
+    consider_rows(mixture, None, recipe.max_length, emit)
     parts = [Part(part.rows, max(1, round(spec.share * part.taken))) for part in mixture.parts]
     examined = {"validation": spec.validation_share * tokens_of(validation), "general": spec.general_share * tokens_of(general)}
     return row_facts(mixture.rows, recipe, parts, **examined)

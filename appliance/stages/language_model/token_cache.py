@@ -1,9 +1,10 @@
 """Tokenized rows on disk, so that the next training on the same rows starts at once.
 
 An entry is one safetensors file, named by a hash of all that decides the tokens: the rows, the tokenizer with its added tokens, the chat
-template, the longest length, what happens to longer rows, and the program's version. Its metadata hold a checksum of its contents, and
-an entry that does not fit it is made anew. It is written under a name of its own and renamed, so writers never meet; the entries that
-were used longest ago go when all together are too large. Which rows share a pack follows from the seed within milliseconds and is not kept.
+template, the longest length, what happens to longer rows, whether they are pairs, and the program's version. Its metadata hold a checksum
+of its contents, and an entry that does not fit it is made anew. It is written under a name of its own and renamed, so writers never meet;
+the entries that were used longest ago go when all together are too large. Which rows share a pack follows from the seed within
+milliseconds and is not kept.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -96,16 +98,24 @@ def cached_rows(
     path: Path, tokenizer: Any, max_length: int, emit: Emit, long_rows: LongRows = "leave_out", cache: TokenCache | None = None
 ) -> TokenizedRows:
     """What ``tokenize_rows`` gives, from the cache where it is there."""
-    if cache is None or not path.is_file():
+
+    def tokenized() -> TokenizedRows:
         return tokenize_rows(path, tokenizer, max_length, emit, long_rows)
-    key = tokens_key(path, tokenizer, max_length, long_rows)
+
+    if cache is None or not path.is_file():
+        return tokenized()
+    return kept_rows(path, tokens_key(path, tokenizer, max_length, long_rows), tokenized, emit, cache)
+
+
+def kept_rows(path: Path, key: str, tokenized: Callable[[], TokenizedRows], emit: Emit, cache: TokenCache) -> TokenizedRows:
+    """What the cache has under a key, or else what ``tokenized`` makes of the file, for the next time."""
     known = cache.get(key)
     if known is not None:
         size = path.stat().st_size
         emit(Started(size, "bytes", "tokenize"))
         emit(Progress(size))
         return known
-    rows = tokenize_rows(path, tokenizer, max_length, emit, long_rows)
+    rows = tokenized()
     try:
         cache.put(key, rows)
     except (OSError, SafetensorError) as error:
@@ -114,14 +124,14 @@ def cached_rows(
     return rows
 
 
-def tokens_key(path: Path, tokenizer: Any, max_length: int, long_rows: LongRows) -> str:
-    """A hash of all that decides which tokens a file of rows becomes."""
+def tokens_key(path: Path, tokenizer: Any, max_length: int, long_rows: LongRows, *, pairs: bool = False) -> str:
+    """A hash of all that decides which tokens a file of rows becomes; ``pairs`` says that preferences are read as such."""
     decisive = (
         file_sha256(path),
         tokenizer.backend_tokenizer.to_str(),
         str(tokenizer.chat_template),
         str(sorted((name, str(token)) for name, token in tokenizer.special_tokens_map.items())),
-        f"{max_length} {long_rows} {__version__} {version('transformers')} {version('tokenizers')}",
+        f"{max_length} {long_rows} {'pairs ' if pairs else ''}{__version__} {version('transformers')} {version('tokenizers')}",
     )
     digest = hashlib.sha256()
     for part in decisive:

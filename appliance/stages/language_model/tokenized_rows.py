@@ -61,7 +61,7 @@ class TokenizedRows:
     ends: NDArray[np.int64]
     """Where each row begins and the last one ends: (rows + 1,)."""
     too_long: int = 0
-    """Rows with more tokens than are allowed; they are not among the rows."""
+    """Rows with more tokens than are allowed; they are not among the rows. Where rows are cut, those that would keep nothing trained."""
     cut: int = 0
     """Rows of which only the beginning is among the rows."""
     untrained: int = 0
@@ -172,12 +172,17 @@ class _Collector:
 
 
 def fate_of(trained: NDArray[np.bool_], max_length: int, *, cuts: bool) -> Fate:
-    """What becomes of a row of these marks: (tokens,), under a longest length and with or without cutting."""
-    if len(trained) > max_length and not cuts:
+    """What becomes of a row of these marks: (tokens,), under a longest length and with or without cutting.
+
+    One whose cut would take away all that is trained is too long, for a larger length would help; so nobody looks for a fault elsewhere.
+    """
+    if len(trained) <= max_length:
+        return "whole" if trained.any() else "untrained"
+    if not cuts:
         return "too_long"
-    if not trained[:max_length].any():
-        return "untrained"
-    return "cut" if len(trained) > max_length else "whole"
+    if trained[:max_length].any():
+        return "cut"
+    return "too_long" if trained.any() else "untrained"
 
 
 def piece_starts(tokens: int, max_length: int) -> range:

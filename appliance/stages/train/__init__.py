@@ -20,13 +20,12 @@ from appliance.domain.methods import HIGH, METHODS, times_usual, usual_learning_
 from appliance.domain.recipe import TrainingRecipe
 from appliance.domain.spec import TrainSpec
 from appliance.files.base_screening import read_json_object
-from appliance.files.space import disk_full_named, require_space
+from appliance.files.space import disk_full_named
 from appliance.stages.language_model import lean_peft as lean_peft  # before peft, transformers and bitsandbytes
 from appliance.stages.language_model.device import Device, choose_device, give_back_memory, memory_errors_named
 from appliance.stages.language_model.loading import checkpoint_activations, family_in, load_base, load_tokenizer, quiet_libraries
 from appliance.stages.language_model.new_tokens import start_rows
 from appliance.stages.language_model.room import room_of
-from appliance.stages.language_model.tokenized_rows import tokenize_rows
 from appliance.stages.train.arithmetic import with_arithmetic
 from appliance.stages.train.checkpoints import CheckpointStore
 from appliance.stages.train.group import Group, joined_group
@@ -34,9 +33,9 @@ from appliance.stages.train.identity import identity_of
 from appliance.stages.train.loop import Trainer
 from appliance.stages.train.methods import new_learner
 from appliance.stages.train.methods.learner import Learner, Preparation
-from appliance.stages.train.mixture import read_rows
+from appliance.stages.train.mixture import read_general_rows, read_rows
 from appliance.stages.train.order import packs_rows
-from appliance.stages.train.planning import require_room, row_facts, tokens_of
+from appliance.stages.train.planning import require_disk, require_room, row_facts, tokens_of
 from appliance.stages.train.precautions import consider_gpu_memory, consider_rate, consider_rows, consider_template
 from appliance.stages.train.published import publish_result
 from appliance.stages.train.vocabulary import Expansion, expand
@@ -66,18 +65,17 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     expansion = expand(tokenizer, spec.terms, Path(spec.train_rows), recipe.method, emit)
     with group.first_before_others():
         mixture, validation = read_rows(spec, tokenizer, emit)
-    consider_rows(mixture.own, validation, recipe.max_length, emit)
-    general = tokenize_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit) if spec.general_rows else None
-
+        general = read_general_rows(spec, tokenizer, emit)
+    consider_rows(mixture, validation, recipe.max_length, emit)
     facts = row_facts(mixture.rows, recipe, mixture.parts, validation=tokens_of(validation), general=tokens_of(general))
     shape = dataclasses.replace(shape_of(family, config), new_tokens=len(expansion.new.pieces) if expansion else 0)
     plan = require_room(facts, recipe, shape, family, room_of(device), emit)
+    require_disk(plan, Path(spec.checkpoints))
     emit(Started(None, "", "load_base"))
     with group.first_before_others():
         learner = _load_learner(spec, family, device, plan.checkpointing, expansion, emit)
     group.share_out(getattr(learner.language_model, learner.language_model.base_model_prefix), device)
-    require_space(Path(spec.checkpoints), plan.checkpoint_bytes + plan.result_bytes)
-    checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec))
+    checkpoints = CheckpointStore(Path(spec.checkpoints), recipe.keep_checkpoints, identity_of(spec, device))
     trainer = Trainer(learner, device, mixture, validation, recipe, checkpoints, emit, general, group)
     trainer.resume()
     trainer.train()

@@ -13,7 +13,7 @@ from appliance.domain.spec import MixedRows, TrainSpec
 from appliance.stages.language_model.token_cache import TokenCache, cached_rows
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
 from appliance.stages.train.order import Part
-from appliance.stages.train.preference_rows import tokenize_preferences
+from appliance.stages.train.preference_rows import cached_preferences
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def read_rows(spec: TrainSpec, tokenizer: Any, emit: Emit) -> tuple[Mixture, Tok
 
     Raises ``nothing_to_mix`` for a dataset of which no row can be used.
     """
-    recipe, cache = spec.recipe, TokenCache(Path(spec.cache, "tokens")) if spec.cache else None
+    recipe, cache = spec.recipe, _cache(spec)
 
     def read(path: str) -> TokenizedRows:
         return cached_rows(Path(path), tokenizer, recipe.max_length, emit, recipe.long_rows, cache)
@@ -57,7 +57,9 @@ def read_rows(spec: TrainSpec, tokenizer: Any, emit: Emit) -> tuple[Mixture, Tok
         if spec.mixed:
             raise ApplianceError("preferences_cannot_be_mixed", ExitCode.USAGE)
         pairs, *held_out = (
-            tokenize_preferences(Path(path), tokenizer, recipe.max_length, emit) for path in (spec.train_rows, spec.validation_rows) if path
+            cached_preferences(Path(path), tokenizer, recipe.max_length, emit, recipe.long_rows, cache)
+            for path in (spec.train_rows, spec.validation_rows)
+            if path
         )
         return Mixture.of(pairs, []), next(iter(held_out), None)
     own = read(spec.train_rows)
@@ -73,3 +75,24 @@ def read_rows(spec: TrainSpec, tokenizer: Any, emit: Emit) -> tuple[Mixture, Tok
         if part.taken > part.rows:
             emit(Notice("warning", "mixed_rows_repeat", {"name": mixed.name, "rows": part.rows, "wanted": part.taken}))
     return mixture, validation
+
+
+def read_general_rows(spec: TrainSpec, tokenizer: Any, emit: Emit) -> TokenizedRows | None:
+    """The rows whose loss tells what is forgotten, after telling which of them are not used; None where there are none, which is told."""
+    if not spec.general_rows:
+        return None
+    recipe = spec.recipe
+    rows = cached_rows(Path(spec.general_rows), tokenizer, recipe.max_length, emit, recipe.long_rows, _cache(spec))
+    told: dict[str, Any] = {"rows": len(rows) + rows.left_out, "max_length": recipe.max_length}
+    if not len(rows):
+        emit(Notice("warning", "general_rows_unusable", told))
+        return None
+    if rows.left_out:
+        emit(Notice("warning", "general_rows_left_out", {**told, "too_long": rows.too_long, "untrained": rows.untrained}))
+    if rows.cut:
+        emit(Notice("warning", "general_rows_cut", {**told, "rows": len(rows), "cut": rows.cut}))
+    return rows
+
+
+def _cache(spec: TrainSpec) -> TokenCache | None:
+    return TokenCache(Path(spec.cache, "tokens")) if spec.cache else None

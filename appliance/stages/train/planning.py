@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from appliance.domain.family import Family
 from appliance.domain.memory import BaseShape, Load, Room
 from appliance.domain.plan import RowFacts, TrainingPlan, does_not_fit, plan_training
 from appliance.domain.recipe import TrainingRecipe
+from appliance.files.checksum import size_of
+from appliance.files.space import require_space
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
 from appliance.stages.train.order import Order, Part, packs_rows
 from appliance.stages.train.preference_rows import PreferenceRows
@@ -68,6 +71,15 @@ def require_room(facts: RowFacts, recipe: TrainingRecipe, shape: BaseShape, fami
     if not plan.fits:
         raise does_not_fit(plan)
     return plan
+
+
+def require_disk(plan: TrainingPlan, checkpoints: Path) -> None:
+    """Raise ``disk_too_small`` unless there is room for all checkpoints of a plan and its result.
+
+    What an earlier start of the run left there is room that it has already: it stays, or makes place for what comes.
+    """
+    occupied = size_of(checkpoints) if checkpoints.is_dir() else 0
+    require_space(checkpoints, max(0, plan.checkpoint_bytes + plan.result_bytes - occupied))
 
 
 def tokens_of(rows: TokenizedRows | None) -> int:

@@ -14,6 +14,7 @@ from appliance.domain.recipe import TrainingRecipe
 from appliance.stages.language_model.chat_template import ChatTemplate
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.tokenized_rows import TokenizedRows
+from appliance.stages.train.mixture import Mixture
 
 VANISHING = 0.01
 """Times the usual learning rate from which downwards nothing is learned in any usual number of steps."""
@@ -21,8 +22,12 @@ GPU_USED_BY_OTHERS = 1 << 30
 """Bytes on a GPU, before anything of ours is there, from which somebody else must be at work; the driver alone takes less."""
 
 
-def consider_rows(rows: TokenizedRows, validation: TokenizedRows | None, max_length: int, emit: Emit) -> None:
-    """Tell how many rows are not used and why; refuse a dataset of which none is left, and a validation that proves nothing."""
+def consider_rows(mixture: Mixture, validation: TokenizedRows | None, max_length: int, emit: Emit) -> None:
+    """Tell how many rows are not used and why; refuse a dataset of which none is left, and a validation that proves nothing.
+
+    A validation row is known to the model from whatever dataset it is trained, be it one that is mixed in.
+    """
+    rows = mixture.own
     for part, code in ((rows, "rows_left_out"), (validation, "validation_rows_left_out")):
         if part is not None and part.left_out:
             counts = {"too_long": part.too_long, "untrained": part.untrained, "rows": len(part) + part.left_out}
@@ -32,7 +37,7 @@ def consider_rows(rows: TokenizedRows, validation: TokenizedRows | None, max_len
     if not len(rows):
         _refuse_nothing(rows, max_length)
     if validation is not None and len(validation):
-        _consider_leak(rows, validation, emit)
+        _consider_leak(mixture.rows, validation, emit)
 
 
 def _refuse_nothing(rows: TokenizedRows, max_length: int) -> None:

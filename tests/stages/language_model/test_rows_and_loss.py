@@ -66,10 +66,10 @@ def test_long_rows_are_counted_not_cut(qwen2: Path, tmp_path: Path) -> None:
 
 
 def test_long_rows_are_cut_where_the_recipe_says_so(qwen2: Path, tmp_path: Path) -> None:
-    """A row that is cut keeps its beginning, with what is trained there, and is counted; one whose answer is gone trains nothing."""
-    content = [conversation("q", "a"), conversation("q", "ab" * 60), conversation("q" * 200, "a")]
+    """A row that is cut keeps its beginning, with what is trained there, and is counted; one whose answers are gone is too long."""
+    content = [conversation("q", "a"), conversation("q", "ab" * 60), conversation("q" * 200, "a"), conversation("q" * 200)]
     whole, cut = tokenized(qwen2, tmp_path, content), tokenized(qwen2, tmp_path, content, 50, "cut")
-    assert (len(cut), cut.cut, cut.too_long, cut.untrained) == (2, 1, 0, 1)
+    assert (len(cut), cut.cut, cut.too_long, cut.untrained) == (2, 1, 1, 1)
     assert cut.ids(1).tolist() == whole.ids(1)[:50].tolist()
     assert cut.trained(1).tolist() == whole.trained(1)[:50].tolist()
 

@@ -78,7 +78,7 @@ def test_marked_tokens_are_the_labels_of_training(base: Path, tmp_path: Path, ma
     for number in range(3):  # the last one is a pair, which has two sequences
         preview = asked(rows, number, base, max_length, long_rows="cut")
         (part,) = preview.parts
-        assert (preview.fate == "cut") == (part.total > max_length) or preview.fate == "untrained"
+        assert (preview.fate == "cut") == (part.total > max_length) or preview.fate == "too_long"
         if part.kept:
             kept.append(as_trained(part, part.kept))
     kept += [row_of(trained, len(trained) - 1)] if len(trained) > len(kept) else []

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from appliance.domain.conversation import Conversation
 from appliance.domain.event import Metric, Notice
 from appliance.domain.recipe import TrainingRecipe
 from appliance.processes.stopping import Stopped
+from appliance.stages.language_model import token_cache
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loading import family_in, load_base, load_model, load_tokenizer
 from appliance.stages.language_model.loss import mean_loss
@@ -87,6 +89,39 @@ def test_general_loss_is_watched(qwen2: Path, tmp_path: Path, cpu: Device) -> No
     assert facts["general_loss"] == pytest.approx(mean_loss(after, rows, cpu).value, rel=1e-6)
     assert facts["general_loss_before"] == history.general[0].loss
     assert facts["rows"] == 24
+
+
+def general_training(base: Path, folder: Path, general: list[Conversation], **recipe: Any) -> Trained:
+    """A step of training that watches general rows."""
+    trained = Trained(base, folder, max_steps=1, dropout=0.0, **recipe)
+    rows = write_rows(folder / "general.jsonl", general)
+    trained.spec = msgspec.structs.replace(trained.spec, general_rows=str(rows), cache=str(folder.parent / "cache"))
+    return trained
+
+
+def test_general_rows_that_cannot_be_measured_are_told(qwen2: Path, tmp_path: Path) -> None:
+    """General rows that are too long or without an answer are counted; where none is left, it is said that nothing is watched."""
+    long, silent, good = conversation("问" * 200, "答"), conversation("问"), conversation("问", "答")
+    some = general_training(qwen2, tmp_path / "some", [long, silent, good, good], max_length=128).run()
+    counts = {"rows": 4, "max_length": 128, "too_long": 1, "untrained": 1}
+    assert Notice("warning", "general_rows_left_out", counts) in some.events
+    assert "general_loss" in some.artifact.facts
+    cut = general_training(qwen2, tmp_path / "cut", [good, conversation("问", "答" * 200)], max_length=128, long_rows="cut").run()
+    assert Notice("warning", "general_rows_cut", {"rows": 2, "max_length": 128, "cut": 1}) in cut.events
+    for name, rows in (("long", [long, silent]), ("empty", [])):
+        none = general_training(qwen2, tmp_path / name, rows, max_length=128).run()
+        assert Notice("warning", "general_rows_unusable", {"rows": len(rows), "max_length": 128}) in none.events
+        assert not [event for event in none.of(Metric) if event.name == "general_loss"]
+
+
+def test_second_time_no_general_row_is_tokenized(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """General rows come from the cache like the others, and their loss is the same."""
+    rows = [conversation(f"What is {number}?", f"It is {number}.") for number in range(6)]
+    first = general_training(qwen2, tmp_path / "a", rows).run()
+    monkeypatch.setattr(token_cache, "tokenize_rows", lambda *_arguments: pytest.fail("tokenized again"))
+    again = general_training(qwen2, tmp_path / "b", rows).run()
+    assert again.history.general == first.history.general
+    assert len(first.history.general) == 2
 
 
 def test_forgetting_is_named_once() -> None:

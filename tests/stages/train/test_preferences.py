@@ -18,9 +18,11 @@ from appliance.domain.methods import usual_learning_rate
 from appliance.domain.recipe import TrainingRecipe, build_recipe
 from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loading import family_in, load_base, load_tokenizer
+from appliance.stages.language_model.token_cache import TokenCache, cached_rows
+from appliance.stages.train import preference_rows
 from appliance.stages.train.methods import new_learner
 from appliance.stages.train.methods.learner import Learner, Preparation
-from appliance.stages.train.preference_rows import PreferenceRows, tokenize_preferences
+from appliance.stages.train.preference_rows import PreferenceRows, cached_preferences, tokenize_preferences
 from appliance.stages.train.preferences import MEASURES, Preferences, pair_losses
 from tests.stages.train.training import Trained
 
@@ -159,6 +161,43 @@ def test_long_pairs_are_counted(base: Path, tmp_path: Path) -> None:
     long = msgspec.structs.replace(pairs(1)[0], rejected="长" * 400)
     rows = tokenized(base, tmp_path, [*pairs(2), long], max_length=300)
     assert (len(rows), rows.too_long, len(rows.halves)) == (2, 1, 4)
+
+
+def test_long_pairs_by_policy(qwen2: Path, tmp_path: Path) -> None:
+    """Long pairs are refused before the base is loaded where the recipe says so, with the longest length; they are never cut."""
+    trained = preference_training(qwen2, tmp_path / "t", max_length=300, long_rows="refuse")
+    long = msgspec.structs.replace(pairs(1)[0], rejected="长" * 400)
+    write(Path(trained.spec.train_rows), [*pairs(2)[1:], long])
+    with pytest.raises(ApplianceError, match="rows_too_long") as caught:
+        trained.run()
+    assert (caught.value.parameters["too_long"], caught.value.parameters["longest"] > 400) == (1, True)
+    with pytest.raises(ApplianceError, match="preferences_cannot_be_cut"):
+        preference_training(qwen2, tmp_path / "t", long_rows="cut").run()
+
+
+def test_second_time_no_pair_is_tokenized(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time the same pairs come from the cache with their counts; conversations of the same file have an entry of their own."""
+    long = msgspec.structs.replace(pairs(1)[0], rejected="长" * 400)
+    path, tokenizer, cache = write(tmp_path / "pairs.jsonl", [*pairs(5), long]), load_tokenizer(base), TokenCache(tmp_path / "cache")
+    fresh = cached_preferences(path, tokenizer, 300, lambda _event: None, cache=cache)
+    assert len(cached_rows(path, tokenizer, 300, lambda _event: None, cache=cache)) == 6
+    monkeypatch.setattr(preference_rows, "tokenize_preferences", lambda *_arguments: pytest.fail("tokenized again"))
+    again = cached_preferences(path, tokenizer, 300, lambda _event: None, cache=cache)
+    assert (len(again), again.too_long, again.untrained) == (len(fresh), fresh.too_long, fresh.untrained) == (5, 1, 0)
+    for ours, theirs in ((again, fresh), (again.halves, fresh.halves)):
+        assert [ours.ids(row).tolist() for row in range(len(ours))] == [theirs.ids(row).tolist() for row in range(len(theirs))]
+        assert [ours.trained(row).tolist() for row in range(len(ours))] == [theirs.trained(row).tolist() for row in range(len(theirs))]
+
+
+def test_preference_training_keeps_its_tokens(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second preference training on the same rows tokenizes nothing and learns the same."""
+    losses = []
+    for name in ("a", "b"):
+        trained = preference_training(qwen2, tmp_path / name, max_steps=2)
+        trained.spec = msgspec.structs.replace(trained.spec, cache=str(tmp_path / "cache"))
+        losses.append([step.loss for step in trained.run().history.steps])
+        monkeypatch.setattr(preference_rows, "tokenize_preferences", lambda *_arguments: pytest.fail("tokenized again"))
+    assert losses[0] == losses[1]
 
 
 def test_full_fine_tuning_has_no_reference(qwen2: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from bitsandbytes.optim.adamw import AdamW8bit
@@ -16,9 +17,11 @@ from appliance.domain.errors import ApplianceError
 from appliance.domain.event import Emit, Event, Notice, Progress
 from appliance.processes import stopping
 from appliance.processes.stopping import Stopped
+from appliance.stages.language_model.device import Device
 from appliance.stages.language_model.loss import summed_loss
-from appliance.stages.train import gradients, loop
+from appliance.stages.train import gradients, identity, loop
 from appliance.stages.train.methods.learner import AdapterLearner
+from appliance.stages.train.optimizer import optimizer_kind
 from tests.stages.language_model.tiny import facts, write_rows
 from tests.stages.train.training import Trained
 
@@ -156,6 +159,32 @@ def test_other_rows_are_not_resumed(qwen2: Path, tmp_path: Path) -> None:
     write_rows(Path(trained.spec.train_rows), facts(20))
     with pytest.raises(ApplianceError, match="checkpoint_of_other_training"):
         trained.run()
+
+
+def test_other_general_rows_are_not_resumed(qwen2: Path, tmp_path: Path) -> None:
+    """A checkpoint is refused when the general rows have changed, whose loss was measured before the first step."""
+    trained = Trained(qwen2, tmp_path / "t", listener=stop_after(2), **SETTINGS)
+    general = write_rows(tmp_path / "general.jsonl", facts(4))
+    trained.spec = msgspec.structs.replace(trained.spec, general_rows=str(general))
+    with pytest.raises(Stopped):
+        trained.run()
+    write_rows(general, facts(5))
+    with pytest.raises(ApplianceError, match="checkpoint_of_other_training"):
+        trained.run()
+    write_rows(general, facts(4))
+    assert trained.run().artifact.facts["steps"] == 12
+
+
+def test_another_optimizer_is_not_resumed(qwen2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint made on the CPU is refused where the GPU's optimizer would have to go on from it."""
+    trained = Trained(qwen2, tmp_path / "t", listener=stop_after(2), **SETTINGS)
+    with pytest.raises(Stopped):
+        trained.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "optimizer_kind", lambda _device: optimizer_kind(Device(kind="cuda", name="", dtype=torch.bfloat16)))
+        with pytest.raises(ApplianceError, match="checkpoint_of_other_training"):
+            trained.run()
+    assert trained.run().artifact.facts["steps"] == 12
 
 
 def test_eight_bit_optimizer_comes_back(tmp_path: Path) -> None:
