@@ -81,9 +81,9 @@ def fitted_recipe(workbench: Workbench, base: str, dataset: str, chosen: RecipeC
     """The recipe of all sources, a preset fitted to this machine; what was fitted is told on standard error."""
     if chosen.preset is None:
         return chosen.composed()
-    fitted = workbench.plans.fitted_preset(chosen.preset, base, dataset, device)
+    recipe, fitted = workbench.plans.fitted_recipe(chosen.preset, base, dataset, device, chosen.named())
     _tell_fitted(chosen.preset, fitted)
-    return chosen.composed(fitted=fitted.layer)
+    return recipe
 
 
 def _tell_fitted(preset: str, fitted: FittedPreset) -> None:

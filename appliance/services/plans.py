@@ -15,9 +15,8 @@ from appliance.domain.families import family_of
 from appliance.domain.home import Home
 from appliance.domain.memory import Room, shape_of
 from appliance.domain.plan import TrainingPlan
-from appliance.domain.preset_fitting import FittedPreset, fit_preset
-from appliance.domain.presets import PRESETS
-from appliance.domain.recipe import Recipe
+from appliance.domain.preset_fitting import FittedPreset, Layer, fit_preset
+from appliance.domain.recipe import Recipe, build_recipe
 from appliance.domain.spec import EstimateSpec, SplitSpec, TrainSpec
 from appliance.files.base_screening import read_json_object
 from appliance.processes.room import host_memory
@@ -26,6 +25,7 @@ from appliance.services.datasets import DatasetService
 from appliance.services.gpu import gpus_now
 from appliance.services.models import ModelService
 from appliance.services.planning import Device, Plan
+from appliance.services.recipes import known_preset
 
 _BFLOAT16_SINCE = 8.0
 """Compute capability of the first NVIDIA GPUs that compute in bfloat16."""
@@ -74,14 +74,19 @@ class PlanService:
             raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="estimate", role="plan")
         return found
 
-    def fitted_preset(self, name: str, base: str, dataset: str, device: Device = "auto") -> FittedPreset:
-        """A preset for this base, these rows and this machine. Raises ``preset_unknown``."""
-        if name not in PRESETS:
-            raise ApplianceError("preset_unknown", ExitCode.USAGE, preset=name, known=", ".join(PRESETS))
+    def fitted_recipe(
+        self, preset: str, base: str, dataset: str, device: Device = "auto", named: Sequence[Layer] = ()
+    ) -> tuple[Recipe, FittedPreset]:
+        """A preset for this base, these rows and this machine under the ``named`` layers of a recipe, and the recipe of all of them.
+
+        Raises ``preset_unknown`` and ``RecipeInvalid``.
+        """
+        known_preset(preset)
         config = read_json_object(self._folder(base) / "config.json")
         family = family_of(config)
         rows = self._datasets.get(dataset).counts["rows"]
-        return fit_preset(name, shape_of(family, config), family, detected_room(device), rows)
+        fitted = fit_preset(preset, shape_of(family, config), family, detected_room(device), rows, named)
+        return build_recipe(fitted.layer, *named, rate_share=fitted.rate_share), fitted
 
     def _folder(self, base: str) -> Path:
         model = self._models.get(base)
