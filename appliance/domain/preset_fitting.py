@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = {"cpu": (4, 2, 1), "cuda": (16, 8, 4, 2, 1)}
 """Micro-batches to try, the largest first. Unpacking NF4 costs a GPU the same for every micro-batch: the more tokens in it, the better."""
 _MANY_ROWS = ((20_000, 0.34), (5_000, 0.67))
 """(rows, share of the preset's epochs): 10,000 rows make a specialist of a 7 B base in fewer passes."""
-_LARGE_BASES = ((20_000_000_000, 0.25), (10_000_000_000, 0.5))
+LARGE_BASES = ((20_000_000_000, 0.25), (10_000_000_000, 0.5))
 """(parameters, share of the preset's learning rate): larger bases learn with smaller steps."""
 
 
@@ -52,7 +52,7 @@ def fit_preset(name: str, shape: BaseShape, family: Family, room: Room, rows: in
     recipe = build_recipe(preset.layer, *named, rate_share=preset.rate_share).training
     named_fields = {field for layer in named for field in layer.get("training", ())}
     choices, rate_share = [], preset.rate_share
-    share = next((share for most, share in _LARGE_BASES if shape.parameters >= most), 1.0)
+    share = next((share for most, share in LARGE_BASES if shape.parameters >= most), 1.0)
     if share != 1.0 and "learning_rate" not in named_fields:
         rate_share *= share
         rate = float(f"{recipe.learning_rate * share:.12g}")

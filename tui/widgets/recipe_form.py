@@ -44,6 +44,8 @@ def default_of(setting: Setting) -> str:
         return ""
     if setting.kind == "bool":
         return t("form.default", value=t("form.yes") if setting.default else t("form.no"))
+    if setting.key == "training.learning_rate":
+        return t("form.default", value=t("form.of_method"))
     value = f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
     if setting.kind == "choice":
         value = choice_of(setting.key, value)
