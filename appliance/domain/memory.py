@@ -195,7 +195,9 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
     later = found.gradients + found.optimizer + activations + logits
     # Weights and averages are copied when a checkpoint is written, and the copies leave holes as well.
     holes = found.gradients + found.optimizer + _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
-    return msgspec.structs.replace(found, overhead=max(holes, STORED_ITEM * shape.parameters - later))
+    # Weights that are used as they are stored lie in the file itself.
+    file = 0 if not method.quantizes_base and item == STORED_ITEM else STORED_ITEM * shape.parameters
+    return msgspec.structs.replace(found, overhead=max(holes, file - later))
 
 
 def optimizer_bytes(trained: int, room: Room) -> int:
@@ -251,12 +253,12 @@ def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room:
 
 
 def _logits(shape: BaseShape, recipe: TrainingRecipe, room: Room, load: Load) -> int:
-    """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came.
+    """Logits, their logarithms and their gradients in float32; as they came, in bfloat16 arithmetic, they are gone by then.
 
     A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap. Where an
     adapter trains rows of new tokens, peft puts them into a copy of the head, which has gradients of its own (peft 0.21).
     """
-    training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+    training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * 12
     if shape.new_tokens and METHODS[recipe.method].low_rank:
         training += 2 * shape.vocabulary * shape.hidden * room.item
     if room.kind != "cpu":
