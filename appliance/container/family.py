@@ -20,8 +20,8 @@ class Relative(NamedTuple):
     pid: int
     started: int
     """In clock ticks since the machine started: with the number it names a process for good."""
-    is_child: bool
-    """Whether its parent is this process; else it came in from outside, by ``docker exec``."""
+    is_ours: bool
+    """Whether its parent is this process and it can be told to leave; else it, or who started it, came in by ``docker exec``."""
     is_stopped: bool
     """Whether it was stopped, as by Ctrl-Z, and hears nothing until it is told to go on."""
 
@@ -39,7 +39,7 @@ def relatives(proc: Path = Path("/proc")) -> list[Relative]:
         is_child = parent == ours
         came_in = ours == 1 and parent == 0 and pid != 1
         if state != "Z" and (is_child or came_in):
-            found.append(Relative(pid, started, is_child, state == "T"))
+            found.append(Relative(pid, started, is_child and _may_be_told(pid), state == "T"))
     return found
 
 
@@ -54,10 +54,21 @@ def runs_conducted(family: list[Relative], proc: Path = Path("/proc")) -> list[s
     return sorted(found)
 
 
-def tell(relative: Relative, number: signal.Signals) -> None:
+def tell(pid: int, number: signal.Signals) -> None:
     """Send a signal; one who has left meanwhile, or belongs to another user, is passed over."""
     with suppress(ProcessLookupError, PermissionError):
-        os.kill(relative.pid, number)
+        os.kill(pid, number)
+
+
+def _may_be_told(pid: int) -> bool:
+    """Whether a signal would reach it: what root has left behind hears nothing from a user without capabilities."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
 
 
 def _processes(proc: Path) -> Iterator[tuple[int, int, str, int]]:
@@ -70,4 +81,5 @@ def _processes(proc: Path) -> Iterator[tuple[int, int, str, int]]:
             except OSError:
                 continue
             fields = rest.split()
-            yield int(name), int(fields[1]), fields[0], int(fields[19])
+            if len(fields) > 19:  # some kernels show a process that is just leaving with an empty line
+                yield int(name), int(fields[1]), fields[0], int(fields[19])

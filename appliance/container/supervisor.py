@@ -65,9 +65,9 @@ class Supervisor:
         self._start(command)
         while self._front_end and not self._told_to_stop:
             self._listen()
-        if not self._told_to_stop and (family := [one for one in relatives() if one.is_child]):
+        if not self._told_to_stop and (family := [one for one in relatives() if one.is_ours]):
             self._say("work_goes_on", runs=", ".join(runs_conducted(family)) or "-")
-            while not self._told_to_stop and any(one.is_child for one in relatives()):
+            while not self._told_to_stop and any(one.is_ours for one in relatives()):
                 self._listen()
         return self._stop() if self._told_to_stop else self._status
 
@@ -103,8 +103,7 @@ class Supervisor:
         elif number is signal.SIGTERM or (number is signal.SIGINT and not self._front_end):
             self._told_to_stop = True
         elif self._front_end and number in PASSED_ON:
-            with suppress(ProcessLookupError):
-                os.kill(self._front_end, number)
+            tell(self._front_end, number)
 
     def _reap(self) -> None:
         while True:
@@ -116,7 +115,7 @@ class Supervisor:
                 return
             if os.WIFSTOPPED(status):
                 # There is no shell to say "fg" in; one that met the terminal before it was in the foreground goes on as well.
-                os.kill(pid, signal.SIGCONT)
+                tell(pid, signal.SIGCONT)
             elif pid == self._front_end:
                 self._front_end = 0
                 self._take_terminal(os.getpgrp())
@@ -129,19 +128,19 @@ class Supervisor:
         while True:
             self._reap()
             family, waited = relatives(), time.monotonic() - begun
-            left = [one for one in family if one.is_child or waited < PATIENCE_WITH_GUESTS]
+            left = [one for one in family if one.is_ours or waited < PATIENCE_WITH_GUESTS]
             if not left:
                 return 0
             for one in family:
                 if (one.pid, one.started) not in asked:  # also those who were only just orphaned
                     asked.add((one.pid, one.started))
-                    tell(one, signal.SIGTERM)
+                    tell(one.pid, signal.SIGTERM)
                 if one.is_stopped:
-                    tell(one, signal.SIGCONT)
+                    tell(one.pid, signal.SIGCONT)
             if waited > self._grace:
                 self._say("stopped_by_force", count=len(left))
                 for one in left:
-                    tell(one, signal.SIGKILL)
+                    tell(one.pid, signal.SIGKILL)
                 return 1
             self._listen(0.1)
 

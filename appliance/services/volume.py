@@ -52,5 +52,6 @@ _OURS = frozenset({"datasets", "models", "runs", "keys", "cache", "serve"})
 
 def _mount_points(mounts: Path) -> Iterator[Path]:
     """Every mount point of this process, see ``proc_pid_mountinfo(5)``."""
-    for line in mounts.read_text("utf-8", "surrogateescape").splitlines():
+    # Only a line feed ends a line, and it is written escaped where it belongs to a name; other ends of lines are not.
+    for line in mounts.read_bytes().decode("utf-8", "surrogateescape").rstrip("\n").split("\n"):
         yield Path(_ESCAPED.sub(lambda escaped: chr(int(escaped[1], 8)), line.split(" ", 5)[4]))

@@ -19,6 +19,12 @@ def cache() -> Path:
     return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "greenwave").absolute() / "image"
 
 
+def shelf_room() -> Path:
+    """A folder for what is only looked at, where shelves have their room."""
+    cache().mkdir(parents=True, exist_ok=True)
+    return cache()
+
+
 def hash_of(ingredients: object) -> str:
     """Sixteen hexadecimal digits that stand for what can be written as JSON."""
     return hashlib.sha256(json.dumps(ingredients, sort_keys=True).encode()).hexdigest()[:16]

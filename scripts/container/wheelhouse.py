@@ -18,13 +18,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from functools import cache
 from pathlib import Path
 
 from scripts.container import debian
 from scripts.container.engine import docker, has_image
-from scripts.container.shelf import hash_of, hash_of_files, sha256, shelf
+from scripts.container.pins import pins_file, require_pinned, write_pins
+from scripts.container.shelf import hash_of, hash_of_files, sha256, shelf, shelf_room
 from scripts.container.telling import HOUSE, Refused, call, say
 
 CONSTRAINTS = HOUSE / "constraints.txt"
@@ -51,7 +53,7 @@ ROOM = {"cpu": 2 << 30, "cuda": 12 << 30}
 
 def wheelhouse(kind: str, base: str) -> Path:
     """The complete folder for this kind of image on this base, gathered first where it is not there."""
-    libraries = shelf("libraries", hash_of(libraries_recipe(kind)), ROOM[kind], lambda folder: gather_libraries(kind, folder))
+    libraries = shelf("libraries", hash_of(libraries_recipe(kind)), ROOM[kind], lambda folder: pinned_libraries(kind, folder))
     packages = shelf(
         "debs", hash_of([debian.PACKAGES, identity(base)]), 1 << 30, lambda folder: debian.fetch_packages(base, folder / "debs")
     )
@@ -117,8 +119,22 @@ def libraries_recipe(kind: str) -> object:
         PYTHON,
         requirements(),
         sorted(lines),
-        hash_of_files(HOUSE / "scripts/wheelhouse", *sorted((HOUSE / "scripts/llama_cpp").iterdir())),
+        hash_of_files(HOUSE / "scripts/wheelhouse", pins_file(kind), *sorted((HOUSE / "scripts/llama_cpp").iterdir())),
     ]
+
+
+def pinned_libraries(kind: str, folder: Path) -> None:
+    """Fill the folder, and raise ``Refused`` for a wheel that is not the one whose checksum is known."""
+    gather_libraries(kind, folder)
+    require_pinned(pins_file(kind), folder / "wheels", folder / "tools")
+
+
+def pin(kind: str) -> Path:
+    """Fetch everything anew and write down its checksums; gives the list."""
+    with tempfile.TemporaryDirectory(dir=shelf_room()) as place:
+        gather_libraries(kind, Path(place))
+        write_pins(pins_file(kind), Path(place) / "wheels", Path(place) / "tools")
+    return pins_file(kind)
 
 
 def gather_libraries(kind: str, folder: Path) -> None:

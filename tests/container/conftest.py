@@ -23,6 +23,13 @@ Contained = Callable[..., str]
 """Runs a program in a fresh container, with a program's text on its standard input, and gives its standard output."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test that asks for the image the time in which base, wheels and image are made on a machine that has none."""
+    first = next((item for item in items if "image" in getattr(item, "fixturenames", ())), None)
+    if first is not None:
+        first.add_marker(pytest.mark.timeout(2400), append=False)
+
+
 @pytest.fixture(scope="session")
 def image() -> str:
     """The tag of the processors' image of this checkout."""

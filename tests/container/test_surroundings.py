@@ -43,6 +43,16 @@ def test_a_home_without_a_volume_is_refused(tmp_path: Path) -> None:
         assert (refused.value.code, refused.value.exit_code) == ("volume_missing", ExitCode.USAGE)
 
 
+@pytest.mark.parametrize("between", ["\u2028", "\x85", "\x0c", "\x1e"])
+def test_names_of_mounts_may_hold_any_character(between: str, tmp_path: Path) -> None:
+    """A medium whose name holds what some take for the end of a line hides no other mount, and ends nothing."""
+    mounts = tmp_path / "mountinfo"
+    strange = f"90 1 8:17 / /media/a{between}b rw,relatime shared:1 - vfat /dev/sdb1 rw\n"
+    mounts.write_text(strange + MOUNTS, "utf-8", newline="")
+    require_volume(Path("/srv/our data"), mounts)
+    require_volume(Path(f"/media/a{between}b"), mounts)
+
+
 def test_a_volume_of_somebody_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thing that cannot be written is named with its owner; foreign files beside ours do not matter."""
     for name in ("runs", "lost+found"):

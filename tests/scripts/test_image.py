@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from scripts.container import building, engine, wheelhouse
+from scripts.container.pins import pins_file, require_pinned, write_pins
 from scripts.container.shelf import shelf
 from scripts.container.telling import HOUSE, Refused
 from scripts.container.tree import lines_of
@@ -148,3 +151,39 @@ def test_an_unknown_folder_is_one_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr == f"{tmp_path} is no folder of scripts/image wheels.\nHint: name one that it made, whole.\n"
+
+
+def test_a_wheel_that_is_not_the_known_one_is_refused(tmp_path: Path) -> None:
+    """A wheel with another checksum, or of which none is known, is named and stops the gathering; what is built here is not asked for."""
+    pins = tmp_path / "wheels-cpu.sha256"
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    wheel = folder / "x-1-py3-none-any.whl"
+    wheel.write_bytes(b"good")
+    write_pins(pins, folder)
+    (folder / "llama_cpp_python-0.3.36-py3-none-linux_x86_64.whl").write_bytes(b"built here")
+    require_pinned(pins, folder)
+    wheel.write_bytes(b"evil")
+    with pytest.raises(Refused, match=r"^x-1-py3-none-any\.whl was fetched, and is not the file"):
+        require_pinned(pins, folder)
+    wheel.rename(folder / "y-1-py3-none-any.whl")
+    with pytest.raises(Refused, match=r"^y-1-py3-none-any\.whl is not in wheels-cpu\.sha256\.$"):
+        require_pinned(pins, folder)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_known_checksums_are_those_of_the_constraints(kind: str) -> None:
+    """Every wheel of a list has the version that constraints.txt names, and everything that the appliance needs is in it."""
+    listed = {wheelhouse.wheel_requirement(Path(line.split()[1])) for line in pins_file(kind).read_text("utf-8").splitlines()}
+    versions = {name: release.partition("+")[0] for name, release in (one.split("==") for one in listed)}
+    lines = [line for line in wheelhouse.CONSTRAINTS.read_text("utf-8").splitlines() if "==" in line and not line.startswith("#")]
+    constraints = {name.lower(): release for name, release in (line.split("==") for line in lines)}
+    assert {name: release for name, release in versions.items() if constraints[name] != release} == {}
+    assert {re.split(r"[\[=<>~; ]", name)[0].lower().replace("_", "-") for name in wheelhouse.requirements()} <= set(versions)
+
+
+def test_the_cuda_compiler_is_that_of_the_constraints() -> None:
+    """The file with its checksums names the versions of constraints.txt, and all packages that the build asks for."""
+    program = runpy.run_path(str(HOUSE / "scripts/wheelhouse"))
+    lines = [line.split(" --hash")[0] for line in program["CUDA_TOOLKIT_PINS"].read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert sorted(lines) == sorted(program["pinned"](name) for name in program["CUDA_TOOLKIT"])

@@ -34,6 +34,7 @@ def library(folder: Path, name: str, file: str, content: bytes) -> Path:
         ("tool", b"#!/usr/bin/env python3\nURL = 'https://telemetry.example.net'"),
         ("a.so", b"\x7fELF...\0https://telemetry.example.net/v1\0"),
         ("a.so", b"\x7fELF...\0grpc://telemetry.example.nethttps\0"),
+        ("dev/a.so", b"\x7fELF...\0https://telemetry.example.net/v1\0"),
     ],
 )
 def test_an_unknown_host_fails_the_scan(file: str, content: bytes, tmp_path: Path) -> None:
@@ -42,6 +43,15 @@ def test_an_unknown_host_fails_the_scan(file: str, content: bytes, tmp_path: Pat
     found = scanned(tmp_path)
     assert found.returncode == 1
     assert found.stdout == f"unknown host  numpy: telemetry.example.net (in {path})\n"
+
+
+@pytest.mark.parametrize("host", ["collect.example.link", "collect.example.top", "collect.example.museum"])
+@pytest.mark.parametrize("behind", [b"\0", b"/v1", b":8443", b"'"])
+def test_a_whole_host_counts_whatever_its_ending(host: str, behind: bytes, tmp_path: Path) -> None:
+    """In a binary, a host that ends where a URL's host ends is told even if nobody has heard of its last part."""
+    library(tmp_path, "numpy", "a.so", b"\x7fELF...\0https://" + host.encode() + behind)
+    found = scanned(tmp_path)
+    assert (found.returncode, found.stdout.split()[:4]) == (1, ["unknown", "host", "numpy:", host])
 
 
 def test_a_host_is_allowed_for_its_library_alone(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def run(spec: AdoptSpec, emit: Emit) -> None:
         else:
             raise ApplianceError("model_source_missing", path=str(source))
         sources, checksums = _files_to_copy(source, emit)
-    with disk_full_named(place.parent), unfinished_copy(copies, sources, emit) as copy:
-        manifest = _copied(copy, sources, checksums, emit)
+        sizes = {name: path.stat().st_size for name, path in sources.items()}
+    with disk_full_named(place.parent), unfinished_copy(copies, sources, sizes, emit) as copy:
+        manifest = _copied(copy, sizes, checksums, emit)
         try:
             if spec.base:
                 artifact = _adapter(copy, place, Path(spec.base), emit)
@@ -97,15 +98,15 @@ def _files_to_copy(source: Path, emit: Emit) -> tuple[dict[str, Path], dict[str,
     return sources, known
 
 
-def _copied(copy: UnfinishedCopy, sources: Mapping[str, Path], checksums: Mapping[str, str], emit: Emit) -> dict[str, str]:
+def _copied(copy: UnfinishedCopy, sizes: Mapping[str, int], checksums: Mapping[str, str], emit: Emit) -> dict[str, str]:
     """Copy what is not there yet; the checksums of all files by name. Raises ``medium_lost`` with how far it came."""
-    total, kept = sum(path.stat().st_size for path in sources.values()), copy.kept
+    total, kept = sum(sizes.values()), copy.kept
     if kept:
         emit(Notice("info", "copy_continued", {"kept": kept, "total": total}))
     emit(Started(total, "bytes", "copy", kept))
     tell, manifest = _counting(emit, kept), dict[str, str]()
     try:
-        for name in sources:
+        for name in sizes:
             manifest[name] = copy.bring(name, checksums.get(name), tell).sha256
     except Stopped:
         emit(Notice("info", "copy_kept", {"kept": copy.kept, "total": total}))

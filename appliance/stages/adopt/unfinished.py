@@ -85,12 +85,11 @@ class UnfinishedCopy:
 
 
 @contextmanager
-def unfinished_copy(copies: Path, sources: Mapping[str, Path], emit: Emit) -> Iterator[UnfinishedCopy]:
-    """The copy of these files that an earlier try has left, or a new one; nobody else is at work on it.
+def unfinished_copy(copies: Path, sources: Mapping[str, Path], sizes: Mapping[str, int], emit: Emit) -> Iterator[UnfinishedCopy]:
+    """The copy of these files that an earlier try has left, or a new one; nobody else is at work on it. ``sizes`` are the files' bytes.
 
     There is room for it, if need be because others that nobody works on were given up. Raises ``disk_too_small``.
     """
-    sizes = {name: path.stat().st_size for name, path in sources.items()}
     identity = "".join(f"{size} {name}\n" for name, size in sorted(sizes.items()))
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
     with _claimed(copies, key) as folder:

@@ -78,8 +78,7 @@ main() {
     inside=$language
     zone=$(time_zone)
     need sha256sum ssh-keygen find flock realpath stat df awk grep
-    exec 9<"$here/install.sh"
-    flock -n 9 || fail 5 busy
+    alone
     case $action in
         check) check ;;
         install) install ;;

@@ -107,6 +107,23 @@ def test_a_medium_that_is_gone_before_the_copy_is_named(medium: Path, tmp_path: 
     assert not (tmp_path / "models").exists()
 
 
+def test_a_medium_that_goes_while_its_files_are_listed_is_named(medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pulled out after the screening and before the first byte is copied: the same sentence, not an error of the system."""
+    stage = sys.modules["appliance.stages.adopt"]
+    listed = stage._files_to_copy
+
+    def pulled_out(*arguments: Any) -> Any:
+        found = listed(*arguments)
+        medium.parent.rename(tmp_path / "aside")
+        return found
+
+    monkeypatch.setattr(stage, "_files_to_copy", pulled_out)
+    with pytest.raises(ApplianceError) as caught:
+        adopt(medium, tmp_path / "models" / "new")
+    assert caught.value.code == "medium_lost"
+    assert not (tmp_path / "models").exists()
+
+
 def write_list(folder: Path) -> Path:
     """A list of the checksums of all files of a folder."""
     place = folder / "SHA256SUMS"

@@ -17,8 +17,9 @@ install() {
             fail 2 other "$appliance" "$(version_of "$appliance")" "$VERSION"
         if [[ -n $data$memory$media_chosen ]]; then say stays; fi
     else
-        load_image
         choose_data
+        load_image
+        make_data
         hardened
         exchanging=1
         create_next

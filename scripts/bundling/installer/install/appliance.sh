@@ -35,27 +35,33 @@ load_image() {
     rm -f -- "${parts[@]}"
 }
 
-choose_data() { # sets storage (for --mount) and user
-    local owner
+choose_data() { # sets storage (for --mount) and user; refuses a folder that will not do, and changes nothing
+    local owner there
     user=$IMAGE_USER
-    if [[ -z $data ]]; then
-        docker volume create "$appliance" >/dev/null
-        storage="type=volume,source=$appliance,destination=/data"
-        return
-    fi
+    storage="type=volume,source=$appliance,destination=/data"
+    [[ -n $data ]] || return 0
     data=$(realpath -m -- "$data")
     storage="type=bind,source=$data,destination=/data"
-    if [[ ! -e $data ]]; then
-        mkdir -p -- "$data" 2>/dev/null || fail 2 data_folder "$data"
-    fi
-    [[ -d $data ]] || fail 2 data_folder "$data"
+    there=$data
+    while [[ ! -e $there ]]; do there=$(dirname -- "$there"); done
+    [[ -d $there && ($there == "$data" || -w $there) ]] || fail 2 data_folder "$data"
+    [[ $there == "$data" ]] || return 0
     owner=$(stat -c %u:%g -- "$data")
     if [[ $owner != 0:* ]]; then
         user=$owner # what is there belongs to somebody: the appliance runs as them
-    elif [[ -z $(ls -A -- "$data") ]]; then
-        chown "$user" -- "$data" 2>/dev/null || fail 2 data_folder "$data"
-    else
+    elif [[ -n $(ls -A -- "$data" 2>/dev/null || echo unreadable) ]]; then
         fail 2 data_owner "$data"
+    fi
+}
+
+make_data() { # what choose_data has found to be possible
+    if [[ -z $data ]]; then
+        docker volume create "$appliance" >/dev/null
+    else
+        mkdir -p -- "$data" 2>/dev/null || fail 2 data_folder "$data"
+        if [[ $(stat -c %u:%g -- "$data") != "$user" ]]; then
+            chown "$user" -- "$data" 2>/dev/null || fail 2 data_folder "$data"
+        fi
     fi
 }
 

@@ -8,6 +8,13 @@ need() { # PROGRAM...
     done
 }
 
+alone() { # one installer at a time for an appliance, from whichever bundle; the file stays, what counts is who holds it
+    local lock="${TMPDIR:-/var/tmp}/greenwave-$appliance.lock"
+    (umask 022 && set -o noclobber && : >"$lock") 2>/dev/null || true
+    { exec 9<"$lock"; } 2>/dev/null || fail 5 busy
+    flock -n 9 || fail 5 busy
+}
+
 free_mb() { df -Pm -- "$1" | awk 'NR == 2 { print $4 }'; }
 
 make_staging() { # a private folder; those of installations that were killed are removed

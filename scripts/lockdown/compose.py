@@ -1,0 +1,37 @@
+"""Docker Compose, for the tests of compose.yaml: the engine's plugin where it has one, else Debian's, kept beside the images' parts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from scripts.container.debian import SUITE, base_image
+from scripts.container.engine import docker, require_engine
+from scripts.container.shelf import hash_of, shelf
+from scripts.container.telling import say
+
+COMPOSE_SUITE = "trixie"
+"""The first Debian with Compose 2; its program asks for no newer C library than the base's suite has."""
+ROOM = 200 << 20
+
+
+def compose_command() -> list[str]:
+    """The words that run Docker Compose 2. Raises ``Refused`` where there is none and no Debian mirror can be reached."""
+    require_engine()
+    if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False, stdin=subprocess.DEVNULL).returncode:
+        return ["docker", "compose"]
+    return [str(shelf("compose", hash_of([COMPOSE_SUITE, "form 1"]), ROOM, _fetch) / "usr/libexec/docker/cli-plugins/docker-compose")]
+
+
+def _fetch(folder: Path) -> None:
+    base = base_image()
+    say(f"fetching Docker Compose for {base}")
+    steps = (
+        f"sed -i s/{SUITE}/{COMPOSE_SUITE}/ /etc/apt/sources.list && apt-get --quiet update && cd /tmp && "
+        f"apt-get --quiet download docker-compose && dpkg -x docker-compose_*.deb /out && chown -R {os.getuid()}:{os.getgid()} /out"
+    )
+    command = ["run", "--rm", "--network=host", "--user=0:0", f"--volume={folder}:/out", base, "sh", "-ec", steps]
+    docker(
+        command, "Docker Compose could not be fetched.", "a Debian mirror has to be reachable from this machine, or install it yourself."
+    )
