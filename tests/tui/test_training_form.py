@@ -49,56 +49,67 @@ async def until(pilot: Pilot[Any], is_so: Callable[[], bool]) -> None:
     raise AssertionError(seen(pilot.app))
 
 
-def test_the_rate_of_the_form_follows_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another method under "thorough" gets half of its usual rate, shown and started, until somebody writes another one."""
+def field(screen: TrainScreen, name: str) -> RecipeField:
+    """One of the form's fields."""
+    return next(one for one in screen.query(RecipeField) if one.setting.key == f"training.{name}")
+
+
+async def changed(pilot: Pilot[Any], screen: TrainScreen, name: str, value: str) -> None:
+    """Write or choose another value in the form, once it is there."""
+    screen.action_expert()
+    await until(pilot, lambda: not field(screen, "method").query_one(Select).is_blank())
+    one = field(screen, name).query_one("Select, Input")
+    assert isinstance(one, Select | Input)
+    one.value = value
+
+
+async def plan_again(pilot: Pilot[Any], screen: TrainScreen) -> Recipe:
+    """Plan with the form as it is now; the recipe that is in it afterwards."""
+    before = screen.plan
+    screen.action_expert()
+    await until(pilot, lambda: screen.plan is not before)
+    assert screen.recipe is not None
+    rate = f"{screen.recipe.training.learning_rate:g}"
+    await until(pilot, lambda: len(screen.query(RecipeField)) > 0 and field(screen, "learning_rate").value == rate)
+    return screen.recipe
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """A home with the teaching base and a dataset, where plans need no reading."""
     monkeypatch.setattr(PlanService, "plan", planned)
-    started: list[Recipe] = []
-    monkeypatch.setattr(ModelService, "start_training", lambda *given, **_more: started.append(given[4]))
     add_dataset(tmp_path, "rows", rows_of(3), redacted=True)
     model = add_model(tmp_path, "base", "base")
     store = Store(tmp_path)
     store.models.add(msgspec.structs.replace(model, id="model-teach", name="teach", path=str(demo.base_folder())))
     store.models.remove(model.id)
     store.close()
+    return Home(tmp_path)
 
-    async def plan_again(pilot: Pilot[Any], screen: TrainScreen) -> Recipe:
-        before = screen.plan
-        screen.action_expert()
-        await until(pilot, lambda: screen.plan is not before)
-        assert screen.recipe is not None
-        return screen.recipe
+
+def test_the_rate_of_the_form_follows_the_method(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another method under "thorough" gets half of its usual rate, shown and started, until somebody writes another one."""
+    started: list[Recipe] = []
+    monkeypatch.setattr(ModelService, "start_training", lambda *given, **_more: started.append(given[4]))
 
     async def story(pilot: Pilot[Any]) -> None:
         await pilot.press("f4")
-        await until_seen(pilot, "teach")
-        await pilot.press("enter")
-        await until_seen(pilot, "rows")
-        await pilot.press("enter")
-        await until_seen(pilot, t("train.preset_thorough"))
-        await pilot.press("down", "enter")
+        for shown in ("teach", "rows", t("train.preset_thorough")):
+            await until_seen(pilot, shown)
+            await pilot.press(*(["down"] if shown == t("train.preset_thorough") else []), "enter")
         await until_seen(pilot, t("train.fits"))
         screen = pilot.app.screen
         assert isinstance(screen, TrainScreen)
         assert screen.recipe is not None
         assert (screen.recipe.training.method, screen.recipe.training.learning_rate) == ("qlora", 1e-4)
-
-        def field(name: str) -> RecipeField:
-            return next(one for one in screen.query(RecipeField) if one.setting.key == f"training.{name}")
-
-        screen.action_expert()
-        await until(pilot, lambda: not field("method").query_one(Select).is_blank())
-        field("method").query_one(Select).value = "full"
+        await changed(pilot, screen, "method", "full")
         found = await plan_again(pilot, screen)
         assert (found.training.method, found.training.learning_rate, found.training.rank) == ("full", 1e-5, 32)
-        await until(pilot, lambda: len(screen.query(RecipeField)) > 0 and field("learning_rate").value == "1e-05")
-        screen.action_expert()
-        field("learning_rate").query_one(Input).value = "3e-5"
+        await changed(pilot, screen, "learning_rate", "3e-5")
         assert (await plan_again(pilot, screen)).training.learning_rate == 3e-5
-        screen.action_expert()
-        await until(pilot, lambda: field("learning_rate").value == "3e-05" and not field("method").query_one(Select).is_blank())
-        field("method").query_one(Select).value = "dora"
+        await changed(pilot, screen, "method", "dora")
         screen.begin()
         await until(pilot, lambda: bool(started))
         assert [(one.training.method, one.training.learning_rate, one.training.rank) for one in started] == [("dora", 3e-5, 32)]
 
-    play(Home(tmp_path), story, size=(120, 40))
+    play(home, story, size=(120, 40))

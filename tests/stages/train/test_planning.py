@@ -207,7 +207,7 @@ def test_pairs_are_planned_with_both_answers(qwen2: Path, tmp_path: Path) -> Non
 
 def test_the_base_is_asked_of_every_pair() -> None:
     """With preferences every token goes through the base once more than with answers, there and not back."""
-    facts_of_rows = {"rows": 8, "too_long": 0, "untrained": 0, "longest": 50, "histogram": (), "steps": 10, "tokens": 400}
+    facts_of_rows: dict[str, Any] = {"rows": 8, "too_long": 0, "untrained": 0, "longest": 50, "histogram": (), "steps": 10, "tokens": 400}
     rows = RowFacts(trained_tokens=200, tokens_per_step=400, load=Load(tokens=400, trained=200, longest=50), **facts_of_rows)
     speed = Speed(method="qlora", forward=1.0, backward=2.0, head=4.0)
     told = {
