@@ -256,11 +256,13 @@ def _logits(shape: BaseShape, recipe: TrainingRecipe, room: Room, load: Load) ->
     """Logits, their logarithms and their gradients in float32; as they came, in bfloat16 arithmetic, they are gone by then.
 
     A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap. Where an
-    adapter trains rows of new tokens, peft puts them into a copy of the head, which has gradients of its own (peft 0.21).
+    adapter trains rows of new tokens, peft puts them into a copy of the head, which has gradients of its own once those of the logits
+    are what is left of them (peft 0.21).
     """
     training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * 12
     if shape.new_tokens and METHODS[recipe.method].low_rank:
-        training += 2 * shape.vocabulary * shape.hidden * room.item
+        copy = shape.vocabulary * shape.hidden * room.item
+        training = max(training + copy, training * room.item // 12 + 2 * copy)
     if room.kind != "cpu":
         return training
     at_once = 2 * recipe.micro_batch_size * recipe.max_length * load.trained // max(1, load.tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -160,3 +161,15 @@ def test_presets_are_fitted_to_the_method() -> None:
     named = {"micro_batch_size": 2, "epochs": 4.0, "learning_rate": 1e-5}
     fitted = fit_preset("thorough", LARGE, QWEN2, place, 25_000, [{"training": named}])
     assert fitted.choices == ()
+
+
+def test_new_tokens_take_a_copy_of_the_head() -> None:
+    """Rows of new tokens are trained beside an adapter: in embedding and head, and in a copy of the head with its gradients."""
+    with_words = dataclasses.replace(SHAPE, new_tokens=100)
+    recipe, room = TrainingRecipe(), gpu(24)
+    assert trained_parameters(with_words, QWEN2, recipe) - trained_parameters(SHAPE, QWEN2, recipe) == 2 * 100 * 3584
+    few = Load(tokens=64, trained=32, longest=64)
+    alone, beside = (memory_of(shape, QWEN2, recipe, room, few, 0).logits for shape in (SHAPE, with_words))
+    assert beside - alone == pytest.approx(2 * 152_064 * 3584 * 2, rel=0.05)
+    full = TrainingRecipe(method="full")
+    assert memory_of(with_words, QWEN2, full, room, few, 0).logits == memory_of(SHAPE, QWEN2, full, room, few, 0).logits
