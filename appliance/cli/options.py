@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from appliance.cli.wording import told
+from appliance.domain.preset_fitting import Layer
 from appliance.domain.recipe import Recipe
-from appliance.services.recipes import compose_recipe
+from appliance.services.recipes import compose_recipe, named_layers
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -34,9 +35,13 @@ class RecipeChoice:
     file: Path | None
     assignments: tuple[str, ...]
 
-    def composed(self, *more: str, fitted: Mapping[str, Any] | None = None) -> Recipe:
+    def composed(self, *more: str) -> Recipe:
         """The recipe, with ``more`` assignments of other options; raises ``recipe_wrong`` with all that is wrong."""
-        return compose_recipe(self.preset, self.file, (*self.assignments, *more), fitted=fitted)
+        return compose_recipe(self.preset, self.file, (*self.assignments, *more))
+
+    def named(self) -> list[Layer]:
+        """What stands above the preset."""
+        return named_layers(self.file, self.assignments)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:

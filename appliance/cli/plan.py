@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -11,6 +12,7 @@ from appliance.cli.opening import open_workbench
 from appliance.cli.options import RecipeChoice, device_option, json_option, recipe_options
 from appliance.cli.output import narrate, print_facts, print_json, print_table
 from appliance.cli.wording import label, told
+from appliance.domain.event import Event, Notice
 from appliance.domain.methods import METHODS
 from appliance.domain.plan import TrainingPlan, does_not_fit
 from appliance.domain.preset_fitting import FittedPreset
@@ -25,6 +27,10 @@ _BAR = 30
 @click.command("plan", help=told("plan"))
 @click.option("--base", required=True, metavar="MODEL", help=told("option.base"))
 @click.option("--dataset", required=True, help=told("option.dataset"))
+@click.option("--validation", metavar="DATASET", help=told("option.validation"))
+@click.option("--general", metavar="DATASET", help=told("option.general"))
+@click.option("--mix", multiple=True, metavar="DATASET[=SHARE]", help=told("option.mix"))
+@click.option("--terms", type=click.Path(path_type=Path), metavar="FILE", help=told("option.terms"))
 @recipe_options
 @device_option
 @click.option("--no-calibration", is_flag=True, help=told("option.no_calibration"))
@@ -32,6 +38,10 @@ _BAR = 30
 def command(
     base: str,
     dataset: str,
+    validation: str | None,
+    general: str | None,
+    mix: tuple[str, ...],
+    terms: Path | None,
     recipe: RecipeChoice,
     device: Literal["auto", "cpu", "cuda"],
     no_calibration: bool,
@@ -40,7 +50,8 @@ def command(
     """Show the plan; end with 4 if it does not fit."""
     workbench = open_workbench()
     chosen = fitted_recipe(workbench, base, dataset, recipe, device)
-    plan = workbench.plans.plan(base, dataset, chosen, device, calibrate=not no_calibration)
+    beside: dict[str, Any] = {"validation": validation, "general": general, "mix": mix, "terms": terms}
+    plan = workbench.plans.plan(base, dataset, chosen, device, **beside, calibrate=not no_calibration, tell=_tell)
     redaction = workbench.redaction.state(dataset)
     if as_json:
         print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total, "redaction": redaction})
@@ -49,6 +60,12 @@ def command(
         _tell_redaction(dataset, redaction)
     if not plan.fits:
         raise does_not_fit(plan)
+
+
+def _tell(event: Event) -> None:
+    """What a person should know of the rows, on standard error."""
+    if isinstance(event, Notice) and event.level == "warning":
+        narrate(say("notices", event.code, **event.parameters))
 
 
 def _tell_redaction(dataset: str, state: RedactionState) -> None:
@@ -64,9 +81,9 @@ def fitted_recipe(workbench: Workbench, base: str, dataset: str, chosen: RecipeC
     """The recipe of all sources, a preset fitted to this machine; what was fitted is told on standard error."""
     if chosen.preset is None:
         return chosen.composed()
-    fitted = workbench.plans.fitted_preset(chosen.preset, base, dataset, device)
+    recipe, fitted = workbench.plans.fitted_recipe(chosen.preset, base, dataset, device, chosen.named())
     _tell_fitted(chosen.preset, fitted)
-    return chosen.composed(fitted=fitted.layer)
+    return recipe
 
 
 def _tell_fitted(preset: str, fitted: FittedPreset) -> None:

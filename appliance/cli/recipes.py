@@ -10,7 +10,7 @@ import msgspec
 from appliance.cli.options import json_option
 from appliance.cli.output import narrate, print_json, print_table
 from appliance.cli.wording import told
-from appliance.domain.presets import PRESETS
+from appliance.domain.presets import PRESETS, Preset
 from appliance.domain.recipe import Setting, settings
 from appliance.services.recipes import compose_recipe
 from appliance.texts.speech import catalogue, language_from_environment, say
@@ -26,7 +26,7 @@ def command() -> None:
 def list_(as_json: bool) -> None:
     """The presets."""
     if as_json:
-        print_json([{"name": name, "settings": layers, "help": say("presets", name)} for name, layers in PRESETS.items()])
+        print_json([_preset(name, preset) for name, preset in PRESETS.items()])
         return
     print_table(("preset", "meaning"), [(name, say("presets", name)) for name in PRESETS])
 
@@ -53,6 +53,10 @@ def check(file: Path, as_json: bool) -> None:
     """Validate a recipe file and report every problem in it."""
     recipe = compose_recipe(file=file)
     print_json(msgspec.to_builtins(recipe)) if as_json else narrate(say("notices", "recipe_valid", path=str(file)))
+
+
+def _preset(name: str, preset: Preset) -> dict[str, object]:
+    return {"name": name, "settings": preset.layer, "learning_rate_share": preset.rate_share, "help": say("presets", name)}
 
 
 def bounds(setting: Setting) -> str:

@@ -56,7 +56,8 @@ def nearest(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room
 def smaller_load(load: Load, recipe: TrainingRecipe) -> Load:
     """The largest micro-batch once a recipe allows no more than its own length and rows at once."""
     longest = min(load.longest, recipe.max_length)
-    tokens = min(load.tokens, max(recipe.micro_batch_size * recipe.max_length, longest))
+    halves = 2 if recipe.objective == "preferences" else 1  # a pair has a question and an answer twice
+    tokens = min(load.tokens, max(recipe.micro_batch_size * recipe.max_length, halves * longest))
     return Load(tokens=tokens, trained=min(load.trained, tokens), longest=longest)
 
 

@@ -54,6 +54,8 @@ class BaseShape:
     """Linear layers of one block by their last name: (rows, columns)."""
     parameters: int
     """Of the whole base."""
+    new_tokens: int = 0
+    """Words that become tokens of their own."""
 
     @property
     def linear_parameters(self) -> int:
@@ -64,6 +66,11 @@ class BaseShape:
     def outer_parameters(self) -> int:
         """Embedding, and the head where it is one of its own."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def new_parameters(self) -> int:
+        """Of the rows of new tokens in the embedding, and in the head where it is one of its own."""
+        return self.new_tokens * self.hidden * (1 if self.tied else 2)
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,7 +162,7 @@ def trained_parameters(shape: BaseShape, family: Family, recipe: TrainingRecipe)
     if method.low_rank:
         layers = [shape.linear[name] for name in family.linear_set(recipe.targets)]
         lengths = sum(rows for rows, _ in layers) if recipe.method == "dora" else 0
-        return shape.blocks * (recipe.rank * sum(rows + columns for rows, columns in layers) + lengths)
+        return shape.blocks * (recipe.rank * sum(rows + columns for rows, columns in layers) + lengths) + shape.new_parameters
     if recipe.method == "ia3":
         return shape.blocks * (2 * shape.key + shape.inner)
     width = shape.blocks * 2 * shape.key if recipe.method == "prefix" else shape.hidden
@@ -178,8 +185,7 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
         embeddings=outer * item,
         adapter=adapter,
         gradients=4 * trained,
-        # AdamW keeps two averages; on a GPU they are one byte each with a scale for 256 of them.
-        optimizer=8 * trained if on_cpu else int(2.04 * trained),
+        optimizer=optimizer_bytes(trained, room),
         activations=activations,
         logits=logits,
         framework=CPU_LIBRARIES if on_cpu else GPU_CONTEXT,
@@ -189,7 +195,14 @@ def memory_of(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Ro
     later = found.gradients + found.optimizer + activations + logits
     # Weights and averages are copied when a checkpoint is written, and the copies leave holes as well.
     holes = found.gradients + found.optimizer + _heap_holes(shape, room, load, activations, quantized=method.quantizes_base)
-    return msgspec.structs.replace(found, overhead=max(holes, STORED_ITEM * shape.parameters - later))
+    # Weights that are used as they are stored lie in the file itself.
+    file = 0 if not method.quantizes_base and item == STORED_ITEM else STORED_ITEM * shape.parameters
+    return msgspec.structs.replace(found, overhead=max(holes, file - later))
+
+
+def optimizer_bytes(trained: int, room: Room) -> int:
+    """The two averages that AdamW keeps of every trained number; on a GPU one byte each with a scale for 256 of them."""
+    return 8 * trained if room.kind == "cpu" else int(2.04 * trained)
 
 
 def recomputed_blocks(blocks: int, every: int) -> int:
@@ -240,11 +253,16 @@ def _activations(shape: BaseShape, family: Family, recipe: TrainingRecipe, room:
 
 
 def _logits(shape: BaseShape, recipe: TrainingRecipe, room: Room, load: Load) -> int:
-    """Logits, their logarithms and their gradients in float32, and in bfloat16 arithmetic the logits as they came.
+    """Logits, their logarithms and their gradients in float32; as they came, in bfloat16 arithmetic, they are gone by then.
 
-    A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap.
+    A validation has no gradients, but twice as many tokens at once; on the CPU it adds to what training has left in the heap. Where an
+    adapter trains rows of new tokens, peft puts them into a copy of the head, which has gradients of its own once those of the logits
+    are what is left of them (peft 0.21).
     """
-    training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * (12 if room.item == 4 else 16)
+    training = min(load.trained, LOGITS_AT_ONCE) * shape.vocabulary * 12
+    if shape.new_tokens and METHODS[recipe.method].low_rank:
+        copy = shape.vocabulary * shape.hidden * room.item
+        training = max(training + copy, training * room.item // 12 + 2 * copy)
     if room.kind != "cpu":
         return training
     at_once = 2 * recipe.micro_batch_size * recipe.max_length * load.trained // max(1, load.tokens)

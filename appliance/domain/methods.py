@@ -65,6 +65,15 @@ HIGH, ABSURD = 10.0, 100.0
 """Times the usual learning rate from which a person is warned, and from which a recipe is refused."""
 
 
+def methods_for(objective: str, *, new_tokens: bool = False) -> tuple[MethodName, ...]:
+    """Those that can learn by an objective: from preferences only what remembers the model as it was; and rows of new tokens, or not."""
+    return tuple(
+        method.name
+        for method in METHODS.values()
+        if not (method.whole_model and objective == "preferences") and (method.low_rank or method.whole_model or not new_tokens)
+    )
+
+
 def usual_learning_rate(method: str, objective: str = "answers") -> float:
     """The peak that a method usually learns with."""
     rate = METHODS[method].learning_rate

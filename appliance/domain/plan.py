@@ -6,35 +6,40 @@ from typing import Any
 
 import msgspec
 
+from appliance.domain.disk import checkpoint_bytes, result_bytes
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.family import Family
 from appliance.domain.fitting import fit, nearest
 from appliance.domain.memory import BaseShape, Load, Memory, Room, recomputed_blocks, trained_parameters
-from appliance.domain.methods import METHODS, MethodName
+from appliance.domain.methods import METHODS, MethodName, methods_for
 from appliance.domain.recipe import TrainingRecipe
-
-HISTORY_BYTES = 4 << 20
-"""About what a checkpoint holds besides weights and averages, and a result besides weights: history, tokenizer, configuration."""
 
 
 class RowFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the rows once they are tokens."""
 
     rows: int
-    """That are trained."""
+    """That an epoch trains, those that are mixed in among them."""
     too_long: int
     untrained: int
     """Left out because nothing in them would be trained."""
     tokens: int
+    """Of an average epoch."""
     trained_tokens: int
+    """Of an average epoch."""
     longest: int
+    """Tokens of the longest row that goes through the model; a pair of answers is two of them."""
     histogram: tuple[tuple[int, int], ...]
-    """(length up to which, rows), ascending; rows that are too long are not in it."""
+    """(length up to which, rows of an epoch), ascending; rows that are too long are not in it."""
     tokens_per_step: int
     """Of an average optimizer step."""
     steps: int
     """Of the whole run."""
     load: Load
+    validated: bool = False
+    """There are rows for validation, so that the best weights are kept."""
+    examined_tokens: int = 0
+    """Of all validations and of all looks at general rows, over the whole run."""
 
 
 class Speed(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,9 +53,14 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     head: float
     """Of a trained token's way through the head, there and back."""
 
-    def seconds_per_token(self, blocks: int, recomputed: int, trained_share: float) -> float:
-        """Of the whole model; ``trained_share`` of the tokens go through the head."""
-        return blocks * (self.forward + self.backward) + recomputed * self.forward + trained_share * self.head
+    def seconds_per_token(self, blocks: int, recomputed: int, trained_share: float, *, compared: bool = False) -> float:
+        """Of the whole model; ``trained_share`` of the tokens go through the head. ``compared``: with what the base says of it, too."""
+        learned = blocks * (self.forward + self.backward) + recomputed * self.forward + trained_share * self.head
+        return learned + (self.seconds_to_examine(blocks, trained_share) if compared else 0.0)
+
+    def seconds_to_examine(self, blocks: int, trained_share: float) -> float:
+        """Of a token that is not learned. The head's way back takes as long as its way there: its weights are not trained."""
+        return blocks * self.forward + trained_share * self.head / 2
 
 
 class MethodCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +91,7 @@ class TrainingPlan(msgspec.Struct, frozen=True, kw_only=True):
     trained: int
     share: float
     checkpoint_bytes: int
-    """Of all checkpoints that are there at once."""
+    """Of all checkpoints that are there at once, and of the best weights beside them."""
     result_bytes: int
     rows: RowFacts
     tokens_per_second: float | None = None
@@ -99,8 +109,6 @@ def plan_training(
     found = fit(shape, family, recipe, room, rows.load)
     trained = trained_parameters(shape, family, recipe)
     cost = _cost(shape, family, recipe, room, rows, speeds)
-    weights = 4 * trained
-    whole = METHODS[recipe.method].whole_model
     return TrainingPlan(
         method=recipe.method,
         room=room,
@@ -111,9 +119,8 @@ def plan_training(
         blocks=shape.blocks,
         trained=trained,
         share=cost.share,
-        # One more than are kept: the new one is whole before the oldest goes.
-        checkpoint_bytes=(recipe.keep_checkpoints + 1) * (weights + (8 if room.kind == "cpu" else 2) * trained + HISTORY_BYTES),
-        result_bytes=(2 * shape.parameters if whole else weights) + HISTORY_BYTES,
+        checkpoint_bytes=checkpoint_bytes(trained, recipe, room, validated=rows.validated),
+        result_bytes=result_bytes(trained, shape, recipe),
         rows=rows,
         tokens_per_second=cost.tokens_per_second,
         seconds=cost.seconds,
@@ -124,9 +131,14 @@ def plan_training(
 def compare_methods(
     shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room, rows: RowFacts, speeds: tuple[Speed, ...] = ()
 ) -> tuple[MethodCost, ...]:
-    """Every method under the recipe's other choices, side by side."""
-    others = (msgspec.structs.replace(recipe, method=method) for method in METHODS)
-    return tuple(_cost(shape, family, other, room, rows, speeds) for other in others)
+    """Every method that can learn these rows under the recipe's other choices, side by side."""
+    return tuple(_cost(shape, family, other, room, rows, speeds) for other in other_methods(shape, recipe))
+
+
+def other_methods(shape: BaseShape, recipe: TrainingRecipe) -> tuple[TrainingRecipe, ...]:
+    """The recipe with every method that can learn its rows, its own among them."""
+    methods = methods_for(recipe.objective, new_tokens=bool(shape.new_tokens))
+    return tuple(msgspec.structs.replace(recipe, method=method) for method in methods)
 
 
 def does_not_fit(plan: TrainingPlan) -> ApplianceError:
@@ -145,9 +157,11 @@ def _cost(shape: BaseShape, family: Family, recipe: TrainingRecipe, room: Room, 
     tokens_per_second = seconds = None
     if speed is not None and rows.tokens:
         recomputed = recomputed_blocks(shape.blocks, found.every)
-        per_token = speed.seconds_per_token(shape.blocks, recomputed, rows.trained_tokens / rows.tokens)
+        share = rows.trained_tokens / rows.tokens
+        per_token = speed.seconds_per_token(shape.blocks, recomputed, share, compared=recipe.objective == "preferences")
         tokens_per_second = 1 / per_token
         seconds = rows.steps * rows.tokens_per_step * per_token
+        seconds += rows.examined_tokens * speed.seconds_to_examine(shape.blocks, share)
     return MethodCost(
         method=recipe.method,
         memory=found.memory.total,

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A layer of a recipe that is right for every method: what depends on the method is told relative to it."""
+
+    layer: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``{section: {field: value}}``."""
+    rate_share: float = 1.0
+    """Times the usual learning rate of method and objective, where no recipe names a rate."""
+
+
+PRESETS: Mapping[str, Preset] = {
     # A first look within minutes: half the rank, one pass.
-    "quick": {"training": {"rank": 8, "alpha": 16, "epochs": 1.0}},
+    "quick": Preset(layer={"training": {"rank": 8, "alpha": 16, "epochs": 1.0}}),
     # The defaults of the recipe.
-    "standard": {},
+    "standard": Preset(),
     # A model to keep: a wider adapter and more passes, hence a smaller learning rate; validated twice an epoch or more.
-    "thorough": {"training": {"rank": 32, "alpha": 64, "epochs": 5.0, "learning_rate": 1e-4, "save_steps": 25}},
+    "thorough": Preset(layer={"training": {"rank": 32, "alpha": 64, "epochs": 5.0, "save_steps": 25}}, rate_share=0.5),
 }

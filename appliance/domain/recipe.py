@@ -274,10 +274,11 @@ def settings() -> tuple[Setting, ...]:
     return tuple(_SETTINGS.values())
 
 
-def build_recipe(*layers: Mapping[str, Mapping[str, Any]]) -> Recipe:
+def build_recipe(*layers: Mapping[str, Mapping[str, Any]], rate_share: float = 1.0) -> Recipe:
     """A recipe from the defaults and layers of ``{section: {field: value}}``, later ones winning.
 
-    Numbers may be strings, as they come from a command line. Raises ``RecipeInvalid`` with every problem at once.
+    Numbers may be strings, as they come from a command line. Where no layer names a learning rate, it is ``rate_share`` times the usual
+    one of method and objective. Raises ``RecipeInvalid`` with every problem at once.
     """
     problems: list[Problem] = []
     chosen: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
@@ -295,16 +296,17 @@ def build_recipe(*layers: Mapping[str, Mapping[str, Any]]) -> Recipe:
                 chosen[section][field] = checked
     if problems:
         raise RecipeInvalid.of(problems)
-    return _with_usual_rate(chosen)
+    return _with_usual_rate(chosen, rate_share)
 
 
-def _with_usual_rate(chosen: dict[str, dict[str, Any]]) -> Recipe:
+def _with_usual_rate(chosen: dict[str, dict[str, Any]], share: float) -> Recipe:
     """The recipe, with the learning rate of its method unless it names one. Refuses one that can only be a slip of the keyboard."""
     recipe = msgspec.convert(chosen, Recipe)
     method, objective = recipe.training.method, recipe.training.objective
     usual = usual_learning_rate(method, objective)
     if "learning_rate" not in chosen["training"]:
-        return msgspec.structs.replace(recipe, training=msgspec.structs.replace(recipe.training, learning_rate=usual))
+        rate = float(f"{share * usual:.12g}")
+        return msgspec.structs.replace(recipe, training=msgspec.structs.replace(recipe.training, learning_rate=rate))
     if times_usual(recipe.training.learning_rate, method, objective) >= ABSURD:
         shown = {"key": "training.learning_rate", "value": f"{recipe.training.learning_rate:g}", "usual": f"{usual:g}", "method": method}
         raise RecipeInvalid.of([Problem("learning_rate_absurd", shown)])

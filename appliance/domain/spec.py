@@ -180,6 +180,17 @@ class EstimateSpec(Spec, frozen=True, kw_only=True):
     """Path of a ``rows.jsonl``."""
     share: float = 1.0
     """Of the rows that will be trained, for a dataset that is split first."""
+    validation_rows: str = ""
+    """Path of a ``rows.jsonl``, which may be that of ``rows`` again; empty for none."""
+    validation_share: float = 1.0
+    """Of the rows in it that will be held out."""
+    mixed: tuple[MixedRows, ...] = ()
+    general_rows: str = ""
+    """Path of a ``rows.jsonl`` whose loss tells what is forgotten; empty for none."""
+    general_share: float = 1.0
+    """Of the rows in it that will be looked at."""
+    terms: tuple[str, ...] = ()
+    """Words that become tokens of their own."""
     recipe: TrainingRecipe = TrainingRecipe()
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cache: str = ""

@@ -69,7 +69,26 @@ class ModelService:
         mix: Sequence[str] = (),
         without_redaction: bool = False,
     ) -> Run:
-        """Start training; a dataset that was not split yet is split first.
+        """Start what ``plan_training`` plans of the same choices."""
+        beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": without_redaction}
+        run_id, plan = self.plan_training(base, dataset, name, recipe, validation, device, **beside)
+        return self._runs.start(run_id, f"train-{name}", plan, recipe)
+
+    def plan_training(
+        self,
+        base: str,
+        dataset: str,
+        name: str,
+        recipe: Recipe,
+        validation: str | None = None,
+        device: Device = "auto",
+        *,
+        terms: Path | None = None,
+        general: str | None = None,
+        mix: Sequence[str] = (),
+        without_redaction: bool = False,
+    ) -> tuple[str, Plan]:
+        """The id and the stages of a training; a dataset that was not split yet is split first. Nothing is written down or started.
 
         ``terms`` is a list of words that become tokens. The loss on the validation side of ``general`` tells what is forgotten, and of
         its training side the usual share is mixed in against it. ``mix`` are further datasets as ``NAME=SHARE``. Raises ``not_redacted``
@@ -99,7 +118,7 @@ class ModelService:
         mixed = [MixedRef(key, sides[key], share) for key, share in shares.items() if share]
         others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
         plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, **others)
-        return self._runs.start(run_id, f"train-{name}", plan, recipe)
+        return run_id, plan
 
     def _sides_of_general(self, general: Dataset, plan: Plan, recipe: Recipe) -> tuple[DatasetRef | None, DatasetRef | None]:
         """What of a general dataset is watched and what is trained, never the same rows: it is split first unless it was."""

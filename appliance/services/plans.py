@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,20 +15,22 @@ from appliance.domain.families import family_of
 from appliance.domain.home import Home
 from appliance.domain.memory import Room, shape_of
 from appliance.domain.plan import TrainingPlan
-from appliance.domain.preset_fitting import FittedPreset, fit_preset
-from appliance.domain.presets import PRESETS
-from appliance.domain.recipe import Recipe
-from appliance.domain.spec import EstimateSpec
+from appliance.domain.preset_fitting import FittedPreset, Layer, fit_preset
+from appliance.domain.recipe import Recipe, build_recipe
+from appliance.domain.spec import EstimateSpec, SplitSpec, TrainSpec
 from appliance.files.base_screening import read_json_object
 from appliance.processes.room import host_memory
 from appliance.running.direct import stage_events
 from appliance.services.datasets import DatasetService
 from appliance.services.gpu import gpus_now
 from appliance.services.models import ModelService
-from appliance.services.planning import Device
+from appliance.services.planning import Device, Plan
+from appliance.services.recipes import known_preset
 
 _BFLOAT16_SINCE = 8.0
 """Compute capability of the first NVIDIA GPUs that compute in bfloat16."""
+_NOBODY = "planned"
+"""The name of a model that is only planned."""
 _PATIENCE = 600.0
 """Seconds in which a large base's block must have been measured."""
 
@@ -47,22 +50,20 @@ class PlanService:
         recipe: Recipe,
         device: Device = "auto",
         *,
+        validation: str | None = None,
+        terms: Path | None = None,
+        general: str | None = None,
+        mix: Sequence[str] = (),
         calibrate: bool = True,
         tell: Callable[[Event], None] = lambda _event: None,
     ) -> TrainingPlan:
-        """The plan of a training, with all methods side by side; a dataset that was not split yet counts without its validation rows."""
-        rows = self._datasets.get(dataset)
-        split = rows.facts.get("side") == "train" or self._datasets.validation_of(rows) is not None
-        spec = EstimateSpec(
-            base=str(self._folder(base)),
-            rows=str(Path(rows.path) / ROWS_FILE),
-            share=1.0 if split else 1.0 - recipe.split.validation_share - recipe.split.test_share,
-            recipe=recipe.training,
-            device=device,
-            cache=str(self._home.cache),
-            calibrate=calibrate,
-            compare=True,
-        )
+        """The plan of the training that the same choices would start, with all methods side by side.
+
+        A dataset that was not split yet counts without its validation rows.
+        """
+        beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": True}
+        _, plan = self._models.plan_training(base, dataset, _NOBODY, recipe, validation, device, **beside)
+        spec = msgspec.structs.replace(estimate_of(plan), calibrate=calibrate, compare=True)
         found: TrainingPlan | None = None
         for event in stage_events("estimate", spec, _PATIENCE):
             if isinstance(event, Notice) and event.code == "plan_ready":
@@ -73,20 +74,55 @@ class PlanService:
             raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="estimate", role="plan")
         return found
 
-    def fitted_preset(self, name: str, base: str, dataset: str, device: Device = "auto") -> FittedPreset:
-        """A preset for this base, these rows and this machine. Raises ``preset_unknown``."""
-        if name not in PRESETS:
-            raise ApplianceError("preset_unknown", ExitCode.USAGE, preset=name, known=", ".join(PRESETS))
+    def fitted_recipe(
+        self, preset: str, base: str, dataset: str, device: Device = "auto", named: Sequence[Layer] = ()
+    ) -> tuple[Recipe, FittedPreset]:
+        """A preset for this base, these rows and this machine under the ``named`` layers of a recipe, and the recipe of all of them.
+
+        Raises ``preset_unknown`` and ``RecipeInvalid``.
+        """
+        known_preset(preset)
         config = read_json_object(self._folder(base) / "config.json")
         family = family_of(config)
         rows = self._datasets.get(dataset).counts["rows"]
-        return fit_preset(name, shape_of(family, config), family, detected_room(device), rows)
+        fitted = fit_preset(preset, shape_of(family, config), family, detected_room(device), rows, named)
+        return build_recipe(fitted.layer, *named, rate_share=fitted.rate_share), fitted
 
     def _folder(self, base: str) -> Path:
         model = self._models.get(base)
         if model.kind not in ("base", "merged"):
             raise ApplianceError("model_kind_unfit", ExitCode.USAGE, name=model.name, kind=model.kind, kinds="base, merged")
         return Path(model.path)
+
+
+def estimate_of(plan: Plan) -> EstimateSpec:
+    """What to ask of a planned training whose splits were not made yet: shares of the rows that they will divide."""
+    *before, last = plan.stages
+    training = msgspec.convert(last.spec, TrainSpec)
+    shares: dict[str, tuple[str, float]] = {}
+    for planned in before:
+        split = msgspec.convert(planned.spec, SplitSpec)
+        held_out, tested = split.recipe.validation_share, split.recipe.test_share
+        for folder, share in ((split.train_output, 1.0 - held_out - tested), (split.validation_output, held_out)):
+            shares[str(Path(folder) / ROWS_FILE)] = split.rows, share
+    rows, share = shares.get(training.train_rows, (training.train_rows, 1.0))
+    validation_rows, validation_share = shares.get(training.validation_rows, (training.validation_rows, 1.0))
+    general_rows, general_share = shares.get(training.general_rows, (training.general_rows, 1.0))
+    whole = (msgspec.structs.replace(mixed, rows=shares.get(mixed.rows, (mixed.rows,))[0]) for mixed in training.mixed)
+    return EstimateSpec(
+        base=training.base,
+        rows=rows,
+        share=share,
+        validation_rows=validation_rows,
+        validation_share=validation_share,
+        mixed=tuple(whole),
+        general_rows=general_rows,
+        general_share=general_share,
+        terms=training.terms,
+        recipe=training.recipe,
+        device=training.device,
+        cache=training.cache,
+    )
 
 
 def detected_room(device: Device = "auto") -> Room:

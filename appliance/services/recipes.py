@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from appliance.domain.errors import ApplianceError, ExitCode
-from appliance.domain.presets import PRESETS
+from appliance.domain.preset_fitting import Layer
+from appliance.domain.presets import PRESETS, Preset
 from appliance.domain.recipe import Recipe, build_recipe
 
 
@@ -16,23 +17,28 @@ def compose_recipe(
     preset: str | None = None,
     file: Path | None = None,
     assignments: Iterable[str] = (),
-    *,
-    fitted: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """One recipe from all sources; raises ``RecipeInvalid`` with every problem of all of them.
 
-    ``fitted`` is the preset as it was fitted to a base and a machine.
     An assignment is ``section.field=value``. Raises ``preset_unknown``, ``recipe_missing``, ``recipe_not_toml``, ``assignment_malformed``.
     """
-    layers: list[Mapping[str, Any]] = []
-    if preset is not None:
-        if preset not in PRESETS:
-            raise ApplianceError("preset_unknown", ExitCode.USAGE, preset=preset, known=", ".join(PRESETS))
-        layers.append(PRESETS[preset] if fitted is None else fitted)
-    if file is not None:
-        layers.append(_read(file))
-    layers.extend(_parse(assignment) for assignment in assignments)
-    return build_recipe(*layers)
+    named = named_layers(file, assignments)
+    if preset is None:
+        return build_recipe(*named)
+    chosen = known_preset(preset)
+    return build_recipe(chosen.layer, *named, rate_share=chosen.rate_share)
+
+
+def named_layers(file: Path | None = None, assignments: Iterable[str] = ()) -> list[Layer]:
+    """What a person has chosen himself, the stronger last; raises what ``compose_recipe`` does."""
+    return [*([_read(file)] if file is not None else []), *map(_parse, assignments)]
+
+
+def known_preset(name: str) -> Preset:
+    """The preset with this name; raises ``preset_unknown``."""
+    if name not in PRESETS:
+        raise ApplianceError("preset_unknown", ExitCode.USAGE, preset=name, known=", ".join(PRESETS))
+    return PRESETS[name]
 
 
 def _read(file: Path) -> dict[str, Any]:

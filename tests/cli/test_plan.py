@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from appliance import demo
@@ -37,3 +39,16 @@ def test_preset_is_fitted_and_told(ready: Greenwave, monkeypatch: pytest.MonkeyP
     told = ready("plan", "--base", "teach", "--dataset", "records", "--preset", "thorough", "--device", "cpu", "--no-calibration", "--json")
     assert "training.micro_batch_size = 16 (X1 has" in told.err
     assert told.json["rows"]["steps"] > 0
+
+
+def test_plan_takes_what_training_takes(ready: Greenwave, tmp_path: Path) -> None:
+    """Rows mixed in, rows that are watched and terms are planned with the options of ``train``; too much of them is refused alike."""
+    command = ("plan", "--base", "teach", "--dataset", "records", "--no-calibration", "--json")
+    words = tmp_path / "terms.txt"
+    words.write_text("信号相位差\n可变导向车道\n", "utf-8")
+    plan = ready(*command, "--general", "records", "--mix", "records=0.5", "--terms", words).json
+    trained = round(0.9 * ready("datasets", "list", "--json").json[0]["counts"]["rows"])
+    assert plan["rows"]["rows"] == pytest.approx(2 * trained, abs=2)
+    assert plan["rows"]["examined_tokens"] > 0
+    refused = ready(*command, "--mix", "records=0.95")
+    assert (refused.status, refused.error["code"]) == (2, "mix_too_large")

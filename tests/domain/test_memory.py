@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -9,8 +10,8 @@ import pytest
 
 from appliance.domain.families.qwen2 import QWEN2
 from appliance.domain.fitting import fit, nearest, smaller_load
-from appliance.domain.memory import Load, Room, memory_of, recomputed_blocks, shape_of, trained_parameters
-from appliance.domain.methods import METHODS
+from appliance.domain.memory import BaseShape, Load, Room, memory_of, recomputed_blocks, shape_of, trained_parameters
+from appliance.domain.methods import METHODS, usual_learning_rate
 from appliance.domain.preset_fitting import fit_preset
 from appliance.domain.presets import PRESETS
 from appliance.domain.recipe import TrainingRecipe, build_recipe
@@ -116,17 +117,59 @@ def test_every_method_has_a_plan(method: Any) -> None:
 def test_fitted_presets_are_recipes(name: str, room: Room) -> None:
     """A fitted preset is a valid recipe on every machine; the more memory there is, the more rows go through at once."""
     fitted = fit_preset(name, SHAPE, QWEN2, room, rows=8000)
-    recipe = build_recipe(fitted.layer).training
+    recipe = build_recipe(fitted.layer, rate_share=fitted.rate_share).training
     assert all(getattr(recipe, choice.field) == choice.value for choice in fitted.choices)
     assert recipe.micro_batch_size <= {"cuda": 16, "cpu": 4}[room.kind]
 
 
+LARGE = shape_of(QWEN2, {**QWEN_7B, "num_hidden_layers": 56})
+"""14 billion parameters."""
+
+
+def fitted_recipe(name: str, shape: BaseShape = SHAPE, rows: int = 500, room: Room | None = None, **named: Any) -> TrainingRecipe:
+    """A preset under what a person names, on a large GPU unless another place is given."""
+    fitted = fit_preset(name, shape, QWEN2, room or gpu(80), rows, [{"training": named}])
+    return build_recipe(fitted.layer, {"training": named}, rate_share=fitted.rate_share).training
+
+
 def test_presets_follow_device_rows_and_size() -> None:
     """A large GPU takes 16 rows at once, 25,000 rows need fewer passes, a 14 B base learns with half the rate."""
-    small = build_recipe(fit_preset("standard", SHAPE, QWEN2, gpu(80), rows=500).layer).training
-    many = build_recipe(fit_preset("standard", SHAPE, QWEN2, gpu(80), rows=25_000).layer).training
-    large = shape_of(QWEN2, {**QWEN_7B, "num_hidden_layers": 56})
-    slow = build_recipe(fit_preset("standard", large, QWEN2, gpu(80), rows=500).layer).training
+    small, many, slow = fitted_recipe("standard"), fitted_recipe("standard", rows=25_000), fitted_recipe("standard", LARGE)
     assert (small.micro_batch_size, small.epochs, small.learning_rate) == (16, 3.0, 2e-4)
     assert many.epochs == 1.0
     assert slow.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize("objective", ["answers", "preferences"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("preset", "share"), [("quick", 1.0), ("standard", 1.0), ("thorough", 0.5)])
+def test_a_presets_rate_is_that_of_the_method(preset: str, share: float, method: str, objective: str) -> None:
+    """Whatever method and objective a person names under a preset, its rate is a share of their usual one, a large base's half of that."""
+    usual = usual_learning_rate(method, objective)
+    for shape, factor in ((SHAPE, share), (LARGE, share / 2)):
+        found = fitted_recipe(preset, shape, method=method, objective=objective).learning_rate
+        assert found == pytest.approx(factor * usual)
+    assert fitted_recipe(preset, LARGE, method=method, objective=objective, learning_rate=usual * 0.7).learning_rate == usual * 0.7
+
+
+def test_presets_are_fitted_to_the_method() -> None:
+    """Full fine-tuning takes fewer rows at once than QLoRA on the same GPU; what a person names is not fitted, nor told as if it were."""
+    place = gpu(86)
+    assert fitted_recipe("standard", room=place).micro_batch_size == 16
+    assert fitted_recipe("standard", room=place, method="full").micro_batch_size < 16
+    assert fitted_recipe("standard", room=place, max_length=16_384).micro_batch_size < 16
+    named = {"micro_batch_size": 2, "epochs": 4.0, "learning_rate": 1e-5}
+    fitted = fit_preset("thorough", LARGE, QWEN2, place, 25_000, [{"training": named}])
+    assert fitted.choices == ()
+
+
+def test_new_tokens_take_a_copy_of_the_head() -> None:
+    """Rows of new tokens are trained beside an adapter: in embedding and head, and in a copy of the head with its gradients."""
+    with_words = dataclasses.replace(SHAPE, new_tokens=100)
+    recipe, room = TrainingRecipe(), gpu(24)
+    assert trained_parameters(with_words, QWEN2, recipe) - trained_parameters(SHAPE, QWEN2, recipe) == 2 * 100 * 3584
+    few = Load(tokens=64, trained=32, longest=64)
+    alone, beside = (memory_of(shape, QWEN2, recipe, room, few, 0).logits for shape in (SHAPE, with_words))
+    assert beside - alone == pytest.approx(2 * 152_064 * 3584 * 2, rel=0.05)
+    full = TrainingRecipe(method="full")
+    assert memory_of(with_words, QWEN2, full, room, few, 0).logits == memory_of(SHAPE, QWEN2, full, room, few, 0).logits

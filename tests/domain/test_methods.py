@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from appliance.domain.errors import ApplianceError
@@ -52,3 +55,17 @@ def test_unknown_layers_are_named() -> None:
     for wrong in ("", "q_proj;rm", "q_proj,", " "):
         with pytest.raises(RecipeInvalid):
             build_recipe({"training": {"targets": wrong}})
+
+
+def test_the_page_of_recipes_tells_every_usual_rate() -> None:
+    """Each method's row has its rate for answers and for preferences as a recipe gets them; full fine-tuning has none for preferences."""
+    page = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text("utf-8")
+    found = {
+        name: (answers, preferences)
+        for name, answers, preferences in re.findall(r"^\| .*\(`(\w+)`\) \| (\S+) \| (\S+) \|$", page, re.MULTILINE)
+    }
+    assert set(found) == set(METHODS)
+    for name, (answers, preferences) in found.items():
+        assert float(answers) == build_recipe({"training": {"method": name}}).training.learning_rate
+        rate = build_recipe({"training": {"method": name, "objective": "preferences"}}).training.learning_rate
+        assert preferences == "–" if name == "full" else float(preferences) == rate

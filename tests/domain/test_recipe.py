@@ -58,7 +58,7 @@ def test_a_whole_number_is_not_rounded() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid(preset: str) -> None:
     """Every preset builds."""
-    assert build_recipe(PRESETS[preset])
+    assert build_recipe(PRESETS[preset].layer)
 
 
 def test_a_stored_recipe_builds_itself_again() -> None:

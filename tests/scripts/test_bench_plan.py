@@ -14,11 +14,10 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "bench-plan"
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_plan_never_tells_too_little_memory(tmp_path: Path) -> None:
-    """LoRA and QLoRA on bases of 170 and 193 million parameters take no more than 15 % over the plan's memory, nor a quarter less."""
-    # The goal is 15 % both ways; since low-rank layers are one function some take less than the plan says (docs/benchmarks.md).
+def test_a_plans_memory_is_what_training_takes(tmp_path: Path) -> None:
+    """LoRA and QLoRA on bases of 170 and 193 million parameters take within 15 % of the plan's memory."""
     command = [sys.executable, str(SCRIPT), "--seed", "77", "--count", "2", "--no-large", "--json", "--folder", str(tmp_path)]
     results = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)["results"]
     assert len(results) == 2
     for found in results:
-        assert 0.85 < found["memory_told"] / found["memory_measured"] < 1.25, found["configuration"]
+        assert 0.85 < found["memory_told"] / found["memory_measured"] < 1.15, found["configuration"]

@@ -14,9 +14,11 @@ from textual.widgets.option_list import Option
 
 from appliance.domain.dataset import Dataset
 from appliance.domain.plan import TrainingPlan
+from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.presets import PRESETS
 from appliance.domain.recipe import Recipe, as_layer
-from appliance.services.recipes import compose_recipe
+from appliance.domain.run import Run
+from appliance.services.recipes import named_layers
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, say
 from tui.keys import bindings
@@ -50,6 +52,8 @@ class TrainScreen(PlaceScreen):
         super().__init__()
         self.step = 0
         self.choices = Choices()
+        self.changes: dict[str, str] = {}
+        """Fields that were changed before the last plan; the others follow the preset, the method and the machine."""
         self.recipe: Recipe | None = None
         self.plan: TrainingPlan | None = None
 
@@ -127,20 +131,24 @@ class TrainScreen(PlaceScreen):
         said = self.query_one("#plan", Plain)
         said.show(t("train.checking"))
         chosen = self.choices
-        form = None if refit else next(iter(self.query(RecipeForm)), None)
-        assignments = form.assignments() if form is not None else None
-        found = await self.app.ask(lambda workbench: _planned(workbench, chosen, assignments), slowly=True)
+        changes = {} if refit else self._changes()
+        found = await self.app.ask(lambda workbench: _planned(workbench, chosen, changes), slowly=True)
         if found is None:
             said.show(t("train.no_plan"))
             return
         self.recipe, self.plan, told = found
+        self.changes = changes
         said.show("\n".join([*told, *plan_lines(self.plan)]))
         self.query_one("#start", Button).disabled = not self.plan.fits
-        if refit:
-            await self._new_form(self.recipe)
+        await self._new_form(self.recipe)
         name = self.query_one("#name", Input)
         name.value = name.value or f"{chosen.dataset.removesuffix('-train')}-{chosen.preset}"[:60]
         name.focus()
+
+    def _changes(self) -> dict[str, str]:
+        """Fields that a person has changed, in the form as it is now and before the last plan, by their keys."""
+        form = next(iter(self.query(RecipeForm)), None)
+        return self.changes | (form.changes() if form is not None else {})
 
     async def _new_form(self, recipe: Recipe) -> None:
         expert = self.query_one("#expert")
@@ -186,14 +194,13 @@ class TrainScreen(PlaceScreen):
             question = ConfirmScreen(t("train.not_redacted"), t(f"data.privacy_{state.reason}"), t("train.nevertheless"))
             if not await self.app.push_screen_wait(question):
                 return
-        form = next(iter(self.query(RecipeForm)), None)
-        assignments = form.assignments() if form is not None else []
-        run = await self.app.ask(
-            lambda workbench: workbench.models.start_training(
-                chosen.base, chosen.dataset, name, compose_recipe(chosen.preset, None, assignments), without_redaction=not state.passed
-            ),
-            slowly=True,
-        )
+        changes, unredacted = self._changes(), not state.passed
+
+        def start(workbench: Workbench) -> Run:
+            as_it_is_now = recipe if changes == self.changes else _fitted(workbench, chosen, changes)[0]
+            return workbench.models.start_training(chosen.base, chosen.dataset, name, as_it_is_now, without_redaction=unredacted)
+
+        run = await self.app.ask(start, slowly=True)
         if run is not None:
             from tui.screens.run import RunScreen
 
@@ -227,16 +234,17 @@ def _presets(_workbench: Workbench) -> list[tuple[str, str]]:
 _OFFERS = {"base": _bases, "dataset": _datasets, "preset": _presets}
 
 
-def _planned(workbench: Workbench, chosen: Choices, assignments: list[str] | None) -> tuple[Recipe, TrainingPlan, list[str]]:
+def _fitted(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> tuple[Recipe, FittedPreset]:
+    named = named_layers(None, (f"{key}={value}" for key, value in changes.items()))
+    return workbench.plans.fitted_recipe(chosen.preset, chosen.base, chosen.dataset, named=named)
+
+
+def _planned(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> tuple[Recipe, TrainingPlan, list[str]]:
     """The recipe, its plan, and what was fitted to this machine in words."""
+    recipe, fitted = _fitted(workbench, chosen, changes)
     told = []
-    if assignments is None:
-        fitted = workbench.plans.fitted_preset(chosen.preset, chosen.base, chosen.dataset)
-        recipe = compose_recipe(chosen.preset, None, (), fitted=fitted.layer)
-        for choice in fitted.choices:
-            reason = say("reasons", choice.reason, **choice.parameters)
-            field = label_of(f"training.{choice.field}")
-            told.append("· " + t("train.fitted", field=field, value=choice.value, reason=reason))
-    else:
-        recipe = compose_recipe(None, None, assignments)
+    for choice in fitted.choices:
+        reason = say("reasons", choice.reason, **choice.parameters)
+        field = label_of(f"training.{choice.field}")
+        told.append("· " + t("train.fitted", field=field, value=choice.value, reason=reason))
     return recipe, workbench.plans.plan(chosen.base, chosen.dataset, recipe), told

@@ -44,6 +44,8 @@ def default_of(setting: Setting) -> str:
         return ""
     if setting.kind == "bool":
         return t("form.default", value=t("form.yes") if setting.default else t("form.no"))
+    if setting.key == "training.learning_rate":
+        return t("form.default", value=t("form.of_method"))
     value = f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
     if setting.kind == "choice":
         value = choice_of(setting.key, value)
@@ -70,6 +72,7 @@ class RecipeField(Horizontal):
         super().__init__()
         self.setting = setting
         self._value = value
+        self._shown = ("true" if value else "false") if setting.kind == "bool" else f"{value:g}" if isinstance(value, float) else str(value)
 
     def compose(self) -> ComposeResult:
         """Label, value, range."""
@@ -89,8 +92,7 @@ class RecipeField(Horizontal):
         if self.setting.kind == "choice":
             choices = [(choice_of(self.setting.key, choice), choice) for choice in self.setting.choices]
             return Select(choices, value=str(self._value), allow_blank=False, compact=True)
-        shown = f"{self._value:g}" if isinstance(self._value, float) else str(self._value)
-        return Input(shown, compact=True)
+        return Input(self._shown, compact=True)
 
     @property
     def explanation(self) -> str:
@@ -106,12 +108,19 @@ class RecipeField(Horizontal):
         return " | ".join(choice if words == choice else f"{choice} ({words})" for choice, words in said)
 
     @property
+    def changed(self) -> bool:
+        """Whether a person has made another value of what was shown."""
+        return self.value != self._shown
+
+    @property
     def value(self) -> str:
         """The value as an assignment has it."""
         field = self.query_one("YesNo, Select, Input")
         if isinstance(field, YesNo):
             return "true" if field.value else "false"
         assert isinstance(field, Input | Select)
+        if isinstance(field, Select) and field.is_blank():  # it is still being put on the screen
+            return self._shown
         return str(field.value)
 
 
@@ -142,6 +151,10 @@ class RecipeForm(VerticalScroll):
     def assignments(self) -> list[str]:
         """``section.field=value`` of every field."""
         return [f"{field.setting.key}={field.value}" for field in self.query(RecipeField)]
+
+    def changes(self) -> dict[str, str]:
+        """The values of those fields that were changed, by their keys."""
+        return {field.setting.key: field.value for field in self.query(RecipeField) if field.changed}
 
     def _settings_of(self, section: str) -> Iterator[Setting]:
         for setting in settings():

@@ -35,7 +35,7 @@ from appliance.stages.train.methods import new_learner
 from appliance.stages.train.methods.learner import Learner, Preparation
 from appliance.stages.train.mixture import read_general_rows, read_rows
 from appliance.stages.train.order import packs_rows
-from appliance.stages.train.planning import require_disk, require_room
+from appliance.stages.train.planning import require_disk, require_room, row_facts, tokens_of
 from appliance.stages.train.precautions import consider_gpu_memory, consider_rate, consider_rows, consider_template
 from appliance.stages.train.published import publish_result
 from appliance.stages.train.vocabulary import Expansion, expand
@@ -58,7 +58,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
     consider_gpu_memory(device, emit)
     family, config = family_in(base), read_json_object(base / "config.json")
     device = with_arithmetic(device, recipe, shape_of(family, config), emit)
-    _consider_method(recipe, family, emit)
+    consider_method(recipe, family, emit)
     consider_rate(recipe, emit)
     tokenizer = load_tokenizer(base)
     consider_template(tokenizer, emit)
@@ -67,7 +67,9 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
         mixture, validation = read_rows(spec, tokenizer, emit)
         general = read_general_rows(spec, tokenizer, emit)
     consider_rows(mixture, validation, recipe.max_length, emit)
-    plan = require_room(mixture.rows, mixture.parts, recipe, family, config, room_of(device), emit)
+    facts = row_facts(mixture.rows, recipe, mixture.parts, validation=tokens_of(validation), general=tokens_of(general))
+    shape = dataclasses.replace(shape_of(family, config), new_tokens=len(expansion.new.pieces) if expansion else 0)
+    plan = require_room(facts, recipe, shape, family, room_of(device), emit)
     require_disk(plan, Path(spec.checkpoints))
     emit(Started(None, "", "load_base"))
     with group.first_before_others():
@@ -82,7 +84,7 @@ def _train(spec: TrainSpec, device: Device, group: Group, emit: Emit) -> None:
         emit(Produced(publish_result(trainer, base, output, plan, expansion, spec.without_redaction)))
 
 
-def _consider_method(recipe: TrainingRecipe, family: Family, emit: Emit) -> None:
+def consider_method(recipe: TrainingRecipe, family: Family, emit: Emit) -> None:
     """Refuse what cannot work and tell what a person may not want, before anything is loaded."""
     method = METHODS[recipe.method]
     family.linear_set(recipe.targets)
