@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from appliance.domain.errors import ApplianceError, ExitCode
 
@@ -19,10 +20,16 @@ KEEP_FREE = 64 << 20
 
 def require_space(place: Path, needed: int) -> None:
     """Raise ``disk_too_small`` unless ``needed`` bytes and a reserve are free where ``place`` will be written."""
+    lack = lack_of_space(place, needed)
+    if lack:
+        raise ApplianceError("disk_too_small", ExitCode.NO_ROOM, **lack)
+
+
+def lack_of_space(place: Path, needed: int) -> dict[str, Any]:
+    """``path``, ``needed`` (the reserve included) and ``free`` where there is less than that; empty where there is enough."""
     there = next(folder for folder in (place, *place.parents) if os.path.exists(folder))  # noqa: PTH110  # says no where Path raises
-    free = shutil.disk_usage(there).free
-    if free < needed + KEEP_FREE:
-        raise ApplianceError("disk_too_small", ExitCode.NO_ROOM, path=str(there), needed=needed + KEEP_FREE, free=free)
+    free, wanted = shutil.disk_usage(there).free, needed + KEEP_FREE
+    return {"path": str(there), "needed": wanted, "free": free} if free < wanted else {}
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from appliance.domain.preset_fitting import FittedPreset, Layer, fit_preset
 from appliance.domain.recipe import Recipe, build_recipe
 from appliance.domain.spec import EstimateSpec, SplitSpec, TrainSpec
 from appliance.files.base_screening import read_json_object
+from appliance.files.space import lack_of_space
 from appliance.processes.room import host_memory
 from appliance.running.direct import stage_events
 from appliance.services.datasets import DatasetService
@@ -59,7 +60,7 @@ class PlanService:
     ) -> TrainingPlan:
         """The plan of the training that the same choices would start, with all methods side by side.
 
-        A dataset that was not split yet counts without its validation rows.
+        A dataset that was not split yet counts without its validation rows. ``tell`` hears what a person should know beside it.
         """
         beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": True}
         _, plan = self._models.plan_training(base, dataset, _NOBODY, recipe, validation, device, **beside)
@@ -72,6 +73,8 @@ class PlanService:
                 tell(event)
         if found is None:
             raise ApplianceError("result_missing", ExitCode.RUN_FAILED, stage="estimate", role="plan")
+        if lack := lack_of_space(self._home.root, found.checkpoint_bytes + found.result_bytes):
+            tell(Notice("warning", "plan_needs_disk", lack))
         return found
 
     def fitted_recipe(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from appliance import demo
 from appliance.domain.memory import Room
 from appliance.services import plans
+from appliance.texts.speech import human_bytes
 from tests.cli.conftest import Greenwave
 
 
@@ -31,6 +33,16 @@ def test_plan_is_shown_whole(ready: Greenwave) -> None:
     for word in ("too long", "embedding and head", "full fine-tuning", "not measured"):
         assert word in shown.out
     assert ready("runs", "list", "--json").json[0]["name"] == "import-records"
+
+
+def test_a_disk_that_is_too_full_is_told_before(ready: Greenwave, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the training would be refused for is said with its plan, which is shown all the same."""
+    usage = shutil.disk_usage(Path.cwd())
+    monkeypatch.setattr("appliance.files.space.shutil.disk_usage", lambda _place: usage._replace(free=80 << 20))
+    told = ready("plan", "--base", "teach", "--dataset", "records", "--no-calibration", "--json")
+    needed = told.json["checkpoint_bytes"] + told.json["result_bytes"] + (64 << 20)
+    assert needed > 80 << 20
+    assert f"{human_bytes(needed)} needed" in told.err
 
 
 def test_preset_is_fitted_and_told(ready: Greenwave, monkeypatch: pytest.MonkeyPatch) -> None:

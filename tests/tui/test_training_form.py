@@ -28,7 +28,7 @@ from tui.widgets.recipe_form import RecipeField
 from tui.words import t
 
 
-def planned(_service: PlanService, _base: str, _dataset: str, recipe: Recipe) -> TrainingPlan:
+def planned(_service: PlanService, _base: str, _dataset: str, recipe: Recipe, **_beside: object) -> TrainingPlan:
     """A plan by formula, of rows that need not be read."""
     config = read_json_object(demo.base_folder() / "config.json")
     load = Load(tokens=64, trained=32, longest=64)

@@ -13,6 +13,7 @@ from textual.widgets import Button, ContentSwitcher, Input, OptionList
 from textual.widgets.option_list import Option
 
 from appliance.domain.dataset import Dataset
+from appliance.domain.event import Event, Notice
 from appliance.domain.plan import TrainingPlan
 from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.presets import PRESETS
@@ -240,11 +241,16 @@ def _fitted(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> t
 
 
 def _planned(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> tuple[Recipe, TrainingPlan, list[str]]:
-    """The recipe, its plan, and what was fitted to this machine in words."""
+    """The recipe, its plan, and in words what was fitted to this machine and what else should be known."""
     recipe, fitted = _fitted(workbench, chosen, changes)
     told = []
     for choice in fitted.choices:
         reason = say("reasons", choice.reason, **choice.parameters)
         field = label_of(f"training.{choice.field}")
         told.append("· " + t("train.fitted", field=field, value=choice.value, reason=reason))
-    return recipe, workbench.plans.plan(chosen.base, chosen.dataset, recipe), told
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Notice) and event.level == "warning":
+            told.append("! " + say("notices", event.code, **event.parameters))
+
+    return recipe, workbench.plans.plan(chosen.base, chosen.dataset, recipe, tell=hear), told
