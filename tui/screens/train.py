@@ -12,20 +12,19 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, ContentSwitcher, Input, OptionList
 from textual.widgets.option_list import Option
 
-from appliance.domain.dataset import Dataset
 from appliance.domain.event import Event, Notice
 from appliance.domain.plan import TrainingPlan
 from appliance.domain.preset_fitting import FittedPreset
-from appliance.domain.presets import PRESETS
 from appliance.domain.recipe import Recipe, as_layer
 from appliance.domain.run import Run
 from appliance.services.recipes import named_layers
 from appliance.services.workbench import Workbench
-from appliance.texts.speech import human_bytes, say
+from appliance.texts.speech import say
 from tui.keys import bindings
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.place import PlaceScreen
-from tui.widgets.plain import Plain, harmless
+from tui.screens.train_offers import OFFERS
+from tui.widgets.plain import Plain
 from tui.widgets.plan_picture import plan_lines
 from tui.widgets.recipe_form import RecipeForm, label_of
 from tui.words import t
@@ -102,7 +101,7 @@ class TrainScreen(PlaceScreen):
     @work(exclusive=True, group="offer")
     async def offer(self, step: str) -> None:
         """What can be chosen at a step."""
-        found = await self.app.ask(_OFFERS[step])
+        found = await self.app.ask(OFFERS[step])
         if found is None:
             return
         options = self.query_one(f"#{step}", OptionList)
@@ -208,31 +207,6 @@ class TrainScreen(PlaceScreen):
             self.query_one("#name", Input).clear()
             self.go_to(0)
             await self.app.push_screen(RunScreen(run.id))
-
-
-def _bases(workbench: Workbench) -> list[tuple[str, str]]:
-    models = [model for model in workbench.models.all() if model.kind in ("base", "merged")]
-    return [(model.name, f"{harmless(model.name)}  {t('models.kind_' + model.kind)}  {human_bytes(model.size)}") for model in models]
-
-
-def _datasets(workbench: Workbench) -> list[tuple[str, str]]:
-    datasets = [one for one in workbench.datasets.all() if one.facts.get("side") != "validation"]
-    not_passed = {one.id for one in workbench.redaction.not_passed(datasets)}
-    newest_first = reversed(datasets)
-    ready_first = sorted(newest_first, key=lambda one: one.id in not_passed)
-    return [(one.name, _dataset_line(one, one.id not in not_passed)) for one in ready_first]
-
-
-def _dataset_line(dataset: Dataset, passed: bool) -> str:
-    privacy = f"{t('data.privacy')} {t('data.passed' if passed else 'data.not_passed')}"
-    return f"{harmless(dataset.name)}  {dataset.counts.get('rows', 0):,} {t('data.rows')}  {privacy}"
-
-
-def _presets(_workbench: Workbench) -> list[tuple[str, str]]:
-    return [(name, f"{t('train.preset_' + name)}  {say('presets', name)}") for name in PRESETS]
-
-
-_OFFERS = {"base": _bases, "dataset": _datasets, "preset": _presets}
 
 
 def _fitted(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> tuple[Recipe, FittedPreset]:
