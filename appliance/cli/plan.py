@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import msgspec
@@ -18,6 +18,7 @@ from appliance.domain.plan import TrainingPlan, does_not_fit
 from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.recipe import Recipe
 from appliance.domain.redaction import RedactionState
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import human_bytes, human_duration, say
 
@@ -49,9 +50,9 @@ def command(
 ) -> None:
     """Show the plan; end with 4 if it does not fit."""
     workbench = open_workbench()
-    chosen = fitted_recipe(workbench, base, dataset, recipe, device)
-    beside: dict[str, Any] = {"validation": validation, "general": general, "mix": mix, "terms": terms}
-    plan = workbench.plans.plan(base, dataset, chosen, device, **beside, calibrate=not no_calibration, tell=_tell)
+    fitted = fitted_recipe(workbench, base, dataset, recipe, device)
+    choice = TrainingChoice(base, dataset, fitted, validation, device, terms, general, mix)
+    plan = workbench.plans.plan(choice, calibrate=not no_calibration, tell=_tell)
     redaction = workbench.redaction.state(dataset)
     if as_json:
         print_json({**msgspec.to_builtins(plan), "memory_total": plan.memory.total, "redaction": redaction})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
@@ -12,6 +12,7 @@ from appliance.cli.options import RecipeChoice, detach_option, device_option, js
 from appliance.cli.plan import fitted_recipe
 from appliance.cli.starting import follow_and_show
 from appliance.cli.wording import told
+from appliance.services.training_choice import TrainingChoice
 
 
 @click.command("train", help=told("train"))
@@ -44,6 +45,5 @@ def command(
     """Train and follow."""
     workbench = open_workbench()
     fitted = fitted_recipe(workbench, base, dataset, recipe, device)
-    beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": without_redaction}
-    run = workbench.models.start_training(base, dataset, name, fitted, validation, device, **beside)
-    follow_and_show(workbench, run, as_json, detach)
+    choice = TrainingChoice(base, dataset, fitted, validation, device, terms, general, mix, without_redaction)
+    follow_and_show(workbench, workbench.models.start_training(choice, name), as_json, detach)

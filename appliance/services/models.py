@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from appliance.services.planning import DatasetRef, Device, MixedRef, ModelRef, 
 from appliance.services.redaction import RedactionService
 from appliance.services.runs import RunService
 from appliance.services.terms import read_terms
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.uses import dependants, require_unused
 from appliance.store.store import Store
 
@@ -55,69 +56,40 @@ class ModelService:
         plan.adopt(source.absolute(), name, parent, chat_template)
         return self._runs.start(run_id, f"import-{name}", plan)
 
-    def start_training(
-        self,
-        base: str,
-        dataset: str,
-        name: str,
-        recipe: Recipe,
-        validation: str | None = None,
-        device: Device = "auto",
-        *,
-        terms: Path | None = None,
-        general: str | None = None,
-        mix: Sequence[str] = (),
-        without_redaction: bool = False,
-    ) -> Run:
-        """Start what ``plan_training`` plans of the same choices."""
-        beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": without_redaction}
-        run_id, plan = self.plan_training(base, dataset, name, recipe, validation, device, **beside)
-        return self._runs.start(run_id, f"train-{name}", plan, recipe)
+    def start_training(self, choice: TrainingChoice, name: str) -> Run:
+        """Start what ``plan_training`` plans."""
+        run_id, plan = self.plan_training(choice, name)
+        return self._runs.start(run_id, f"train-{name}", plan, choice.recipe)
 
-    def plan_training(
-        self,
-        base: str,
-        dataset: str,
-        name: str,
-        recipe: Recipe,
-        validation: str | None = None,
-        device: Device = "auto",
-        *,
-        terms: Path | None = None,
-        general: str | None = None,
-        mix: Sequence[str] = (),
-        without_redaction: bool = False,
-    ) -> tuple[str, Plan]:
+    def plan_training(self, choice: TrainingChoice, name: str) -> tuple[str, Plan]:
         """The id and the stages of a training; a dataset that was not split yet is split first. Nothing is written down or started.
 
-        ``terms`` is a list of words that become tokens. The loss on the validation side of ``general`` tells what is forgotten, and of
-        its training side the usual share is mixed in against it. ``mix`` are further datasets as ``NAME=SHARE``. Raises ``not_redacted``
-        for rows without a passed report, unless ``without_redaction`` takes the responsibility, which is recorded.
+        Raises ``not_redacted`` for rows without a passed report, unless somebody takes the responsibility, which is recorded.
         """
-        shares = dict(shares_of_mix(mix))
-        words = read_terms(terms) if terms else ()
-        general_rows = self._datasets.get(general) if general else None
-        base_model = ModelRef.of(self._get_kind(base, ("base", "merged")))
-        rows = self._datasets.get(dataset)
-        learned = [rows, *([general_rows] if general_rows else []), *(self._datasets.get(key) for key, share in shares.items() if share)]
-        if not without_redaction:
+        recipe, shares = choice.recipe, dict(shares_of_mix(choice.mix))
+        words = read_terms(choice.terms) if choice.terms else ()
+        general = self._datasets.get(choice.general) if choice.general else None
+        base = ModelRef.of(self._get_kind(choice.base, ("base", "merged")))
+        rows = self._datasets.get(choice.dataset)
+        learned = [rows, *([general] if general else []), *(self._datasets.get(key) for key, share in shares.items() if share)]
+        if not choice.without_redaction:
             self._redaction.require_passed(learned)
         unredacted = tuple(dataset.name for dataset in self._redaction.not_passed(learned))
-        held_out = self._datasets.get(validation) if validation else self._datasets.validation_of(rows)
+        held_out = self._datasets.get(choice.validation) if choice.validation else self._datasets.validation_of(rows)
         run_id, plan = self._runs.new_plan()
         train_rows, validation_rows = DatasetRef.of(rows), DatasetRef.of(held_out) if held_out else None
         if held_out is None and recipe.split.validation_share > 0:
             stem = free_stem(self._store, name, SPLIT_SUFFIXES)
             train_rows, validation_rows = plan.split(train_rows, split_names(stem), recipe.split)
-        watched, replayed = self._sides_of_general(general_rows, plan, recipe) if general_rows else (None, None)
-        names = {general_rows.name, general_rows.id} if general_rows and replayed else set()
-        if general_rows and names and not names & shares.keys() and recipe.training.objective == "answers":
-            shares[general_rows.name] = USUAL_SHARE
+        watched, replayed = self._sides_of_general(general, plan, recipe) if general else (None, None)
+        names = {general.name, general.id} if general and replayed else set()
+        if general and names and not names & shares.keys() and recipe.training.objective == "answers":
+            shares[general.name] = USUAL_SHARE
         require_own_share(shares.values())
         sides = {key: replayed if replayed and key in names else DatasetRef.of(self._datasets.get(key)) for key in shares}
         mixed = [MixedRef(key, sides[key], share) for key, share in shares.items() if share]
         others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
-        plan.train(base_model, train_rows, validation_rows, name, recipe.training, device, **others)
+        plan.train(base, train_rows, validation_rows, name, recipe.training, choice.device, **others)
         return run_id, plan
 
     def _sides_of_general(self, general: Dataset, plan: Plan, recipe: Recipe) -> tuple[DatasetRef | None, DatasetRef | None]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -27,6 +27,7 @@ from appliance.services.gpu import gpus_now
 from appliance.services.models import ModelService
 from appliance.services.planning import Device, Plan
 from appliance.services.recipes import known_preset
+from appliance.services.training_choice import TrainingChoice
 
 _BFLOAT16_SINCE = 8.0
 """Compute capability of the first NVIDIA GPUs that compute in bfloat16."""
@@ -44,26 +45,13 @@ class PlanService:
         self._datasets = datasets
         self._models = models
 
-    def plan(
-        self,
-        base: str,
-        dataset: str,
-        recipe: Recipe,
-        device: Device = "auto",
-        *,
-        validation: str | None = None,
-        terms: Path | None = None,
-        general: str | None = None,
-        mix: Sequence[str] = (),
-        calibrate: bool = True,
-        tell: Callable[[Event], None] = lambda _event: None,
-    ) -> TrainingPlan:
-        """The plan of the training that the same choices would start, with all methods side by side.
+    def plan(self, choice: TrainingChoice, *, calibrate: bool = True, tell: Callable[[Event], None] = lambda _event: None) -> TrainingPlan:
+        """The plan of the training that the same choice would start, with all methods side by side.
 
-        A dataset that was not split yet counts without its validation rows. ``tell`` hears what a person should know beside it.
+        A dataset that was not split yet counts without its validation rows; rows that were not redacted are planned, too. ``tell`` hears
+        what a person should know beside it.
         """
-        beside: dict[str, Any] = {"terms": terms, "general": general, "mix": mix, "without_redaction": True}
-        _, plan = self._models.plan_training(base, dataset, _NOBODY, recipe, validation, device, **beside)
+        _, plan = self._models.plan_training(replace(choice, without_redaction=True), _NOBODY)
         spec = msgspec.structs.replace(estimate_of(plan), calibrate=calibrate, compare=True)
         found: TrainingPlan | None = None
         for event in stage_events("estimate", spec, _PATIENCE):

@@ -18,6 +18,7 @@ from appliance.domain.run import Run
 from appliance.processes.locks import is_held
 from appliance.running.launch import is_alive
 from appliance.services.recipes import compose_recipe
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
 from scripts.resume_attack.checkpoints import FILES, being_written, checkpoints_in, damage, is_whole
 from scripts.resume_attack.tally import SAVE_STEPS, Tally
@@ -233,7 +234,9 @@ def start_training(workbench: Workbench, name: str) -> Run:
     """Start a training of the teaching base."""
     settings = [f"training.{key}={value}" for key, value in RECIPE.items()]
     recipe = compose_recipe(assignments=settings)
-    return workbench.models.start_training("base", "rows-train", name, recipe, "rows-validation", "cpu", without_redaction=True)
+    return workbench.models.start_training(
+        TrainingChoice("base", "rows-train", recipe, "rows-validation", "cpu", without_redaction=True), name
+    )
 
 
 def until(what: str, happened: Callable[[], Any], pause: float = 0.01) -> Any:

@@ -12,6 +12,7 @@ from appliance.domain.identity import new_id
 from appliance.domain.model import Model
 from appliance.domain.recipe import Recipe
 from appliance.services.mixing import shares_of_mix
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
 
 
@@ -51,8 +52,10 @@ def test_general_rows_count_among_what_is_mixed_in(workbench: Workbench, tmp_pat
     workbench.store.models.add(Model(id=new_id("model"), name="base", kind="base", path=str(tmp_path), sha256="", size=0, created=0.0))
     before = len(list(workbench.runs.newest()))
     for share in (0.71, 0.79, 0.8, 0.85, 0.9):
-        mix = [f"others={share}"]
+        mix = (f"others={share}",)
         with pytest.raises(ApplianceError, match="mix_too_large") as caught:
-            workbench.models.start_training("base", "rows", "tuned", Recipe(), general="general", mix=mix, without_redaction=True)
+            workbench.models.start_training(
+                TrainingChoice("base", "rows", Recipe(), general="general", mix=mix, without_redaction=True), "tuned"
+            )
         assert caught.value.parameters["share"] == pytest.approx(share + 0.2)
     assert len(list(workbench.runs.newest())) == before

@@ -11,6 +11,7 @@ from appliance.domain.model import Model
 from appliance.domain.recipe import build_recipe
 from appliance.domain.spec import MixedRows
 from appliance.services.plans import estimate_of
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
 
 
@@ -23,9 +24,10 @@ def test_a_plan_asks_for_what_will_be_trained(workbench: Workbench, tmp_path: Pa
     terms = tmp_path / "terms.txt"
     terms.write_text("绿波\n", "utf-8")
     recipe = build_recipe({"split": {"validation_share": 0.2, "test_share": 0.1}})
-    _, plan = workbench.models.plan_training(
-        "base", "rows", "tuned", recipe, device="cpu", terms=terms, general="general", mix=["others=0.3"], without_redaction=True
+    choice = TrainingChoice(
+        "base", "rows", recipe, device="cpu", terms=terms, general="general", mix=("others=0.3",), without_redaction=True
     )
+    _, plan = workbench.models.plan_training(choice, "tuned")
     asked = estimate_of(plan)
     own, general = str(Path(rows.path) / "rows.jsonl"), str(tmp_path / "general" / "rows.jsonl")
     assert (asked.rows, asked.validation_rows, asked.general_rows) == (own, own, general)

@@ -20,6 +20,7 @@ from appliance.domain.recipe import Recipe
 from appliance.files.base_screening import read_json_object
 from appliance.services.models import ModelService
 from appliance.services.plans import PlanService
+from appliance.services.training_choice import TrainingChoice
 from appliance.store.store import Store
 from scripts.screens.sample_home import add_dataset, add_model, rows_of
 from tests.tui.support import play, seen, until_seen
@@ -28,7 +29,7 @@ from tui.widgets.recipe_form import RecipeField
 from tui.words import t
 
 
-def planned(_service: PlanService, _base: str, _dataset: str, recipe: Recipe, **_beside: object) -> TrainingPlan:
+def planned(_service: PlanService, choice: TrainingChoice, **_beside: object) -> TrainingPlan:
     """A plan by formula, of rows that need not be read."""
     config = read_json_object(demo.base_folder() / "config.json")
     load = Load(tokens=64, trained=32, longest=64)
@@ -36,7 +37,7 @@ def planned(_service: PlanService, _base: str, _dataset: str, recipe: Recipe, **
         rows=3, too_long=0, untrained=0, tokens=192, trained_tokens=96, longest=64, histogram=(), tokens_per_step=192, steps=3, load=load
     )
     room = Room(kind="cpu", name="CPU", free=1 << 40, total=1 << 40)
-    return plan_training(shape_of(family_of(config), config), family_of(config), recipe.training, room, rows)
+    return plan_training(shape_of(family_of(config), config), family_of(config), choice.recipe.training, room, rows)
 
 
 async def until(pilot: Pilot[Any], is_so: Callable[[], bool]) -> None:
@@ -90,7 +91,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def test_the_rate_of_the_form_follows_the_method(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another method under "thorough" gets half of its usual rate, shown and started, until somebody writes another one."""
     started: list[Recipe] = []
-    monkeypatch.setattr(ModelService, "start_training", lambda *given, **_more: started.append(given[4]))
+    monkeypatch.setattr(ModelService, "start_training", lambda _service, choice, _name: started.append(choice.recipe))
 
     async def story(pilot: Pilot[Any]) -> None:
         await pilot.press("f4")

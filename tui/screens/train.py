@@ -18,6 +18,7 @@ from appliance.domain.preset_fitting import FittedPreset
 from appliance.domain.recipe import Recipe, as_layer
 from appliance.domain.run import Run
 from appliance.services.recipes import named_layers
+from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
 from appliance.texts.speech import say
 from tui.keys import bindings
@@ -198,7 +199,8 @@ class TrainScreen(PlaceScreen):
 
         def start(workbench: Workbench) -> Run:
             as_it_is_now = recipe if changes == self.changes else _fitted(workbench, chosen, changes)[0]
-            return workbench.models.start_training(chosen.base, chosen.dataset, name, as_it_is_now, without_redaction=unredacted)
+            choice = TrainingChoice(chosen.base, chosen.dataset, as_it_is_now, without_redaction=unredacted)
+            return workbench.models.start_training(choice, name)
 
         run = await self.app.ask(start, slowly=True)
         if run is not None:
@@ -227,4 +229,4 @@ def _planned(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> 
         if isinstance(event, Notice) and event.level == "warning":
             told.append("! " + say("notices", event.code, **event.parameters))
 
-    return recipe, workbench.plans.plan(chosen.base, chosen.dataset, recipe, tell=hear), told
+    return recipe, workbench.plans.plan(TrainingChoice(chosen.base, chosen.dataset, recipe), tell=hear), told
