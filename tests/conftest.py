@@ -28,9 +28,11 @@ def pytest_configure() -> None:
         os.sched_setaffinity(0, cores[int(number) % count :: count])
 
 
-# A shell ignores Ctrl-C for what it starts in the background, and programs that the tests interrupt would inherit that.
+# A shell ignores Ctrl-C for what it starts in the background, nohup a closed terminal, and programs that the tests stop would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

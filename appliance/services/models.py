@@ -88,6 +88,8 @@ class ModelService:
         require_own_share(shares.values())
         sides = {key: replayed if replayed and key in names else DatasetRef.of(self._datasets.get(key)) for key in shares}
         mixed = [MixedRef(key, sides[key], share) for key, share in shares.items() if share]
+        if learns_watched := [one.name for one in mixed if watched and one.dataset.id == watched.id]:
+            raise ApplianceError("watched_is_mixed", ExitCode.USAGE, name=learns_watched[0])
         others: dict[str, Any] = {"terms": words, "general": watched, "mixed": mixed, "without_redaction": unredacted}
         plan.train(base, train_rows, validation_rows, name, recipe.training, choice.device, **others)
         return run_id, plan

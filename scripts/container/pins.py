@@ -11,8 +11,8 @@ from pathlib import Path
 from scripts.container.shelf import sha256
 from scripts.container.telling import Refused
 
-BUILT_HERE = "llama_cpp_python-"
-"""How the names of wheels begin that no index has."""
+BUILT_HERE = "llama-cpp-python"
+"""The library that no index has in the form that is wanted."""
 
 
 def pins_file(kind: str) -> Path:
@@ -43,5 +43,7 @@ def write_pins(pins: Path, *folders: Path) -> None:
 
 
 def _fetched(folders: tuple[Path, ...]) -> list[Path]:
-    wheels = [wheel for folder in folders for wheel in folder.glob("*.whl") if not wheel.name.startswith(BUILT_HERE)]
+    wheels = [
+        wheel for folder in folders for wheel in folder.glob("*.whl") if not wheel.name.startswith(f"{BUILT_HERE.replace('-', '_')}-")
+    ]
     return sorted(wheels, key=lambda wheel: wheel.name)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from scripts.container import debian
 from scripts.container.engine import docker, has_image
-from scripts.container.pins import pins_file, require_pinned, write_pins
+from scripts.container.pins import BUILT_HERE, pins_file, require_pinned, write_pins
 from scripts.container.shelf import hash_of, hash_of_files, sha256, shelf, shelf_room
 from scripts.container.telling import HOUSE, Refused, call, say
 
@@ -42,7 +42,6 @@ PLATFORMS = (
 """Wheels that the C library of Debian 12 (2.36) can carry."""
 FORM = 2
 """Counted up when the way in which libraries are gathered changes what is gathered."""
-BUILT_HERE = "llama-cpp-python"
 HAS_PIP = "import pip; assert tuple(map(int, pip.__version__.split('.')[:2])) >= (25, 3)"
 """What a Python that gathers wheels can run: --build-constraint came with 25.3."""
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"

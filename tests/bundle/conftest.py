@@ -78,6 +78,7 @@ class Machine:
         surroundings = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "TMPDIR": str(self.folder / "tmp"),
+            "GREENWAVE_LOCKS": str(self.folder),
             "FAKE_DOCKER": str(self.folder),
             "FAKE_DOCKER_KILL": kill,
             "GREENWAVE_DRIVER_FILE": str(self.folder / "driver"),

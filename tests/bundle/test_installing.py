@@ -36,7 +36,7 @@ def test_an_installation_loads_then_starts(make_bundle: BundleMaker, machine: Ma
     assert "--user 10001:10001" in words and "source=greenwave,destination=/data" in words
     assert "docker exec -it greenwave greenwave" in said
     assert machine.state["rights"] == ["750", "/data"]
-    assert list((machine.folder / "tmp").glob("greenwave-install.*")) == []
+    assert list((machine.folder / "tmp").iterdir()) == []
 
 
 def test_installing_twice_is_harmless(make_bundle: BundleMaker, machine: Machine) -> None:
@@ -102,7 +102,7 @@ def test_an_interrupted_upgrade_leaves_an_appliance(make_bundle: BundleMaker, ma
     machine.forget_calls()
     status, said = machine.install(make_bundle("0.2.0"), "--upgrade", kill=f"{step}!")
     assert (status, machine.containers in (RUNNING_1, RUNNING_2)) == (130, True), f"{said} {machine.containers}"
-    assert list((machine.folder / "tmp").glob("greenwave-install.*")) == []
+    assert list((machine.folder / "tmp").iterdir()) == []
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def killed_and_repeated(make_bundle: BundleMaker, machine: Machine, action: str,
     expected = 2 if (action, moment) == ("rollback", f"{STEPS['rollback']}+") else 0
     assert (status, machine.containers) == (expected, wanted), f"{moment}: {said}"
     assert machine.state["schema"] == (2 if action == "upgrade" else 1)
-    assert list((machine.folder / "tmp").glob("greenwave-install.*")) == []
+    assert list((machine.folder / "tmp").iterdir()) == []
 
 
 def test_killed_between_two_names(make_bundle: BundleMaker, machine: Machine) -> None:
@@ -175,6 +175,7 @@ def test_an_interruption_takes_its_copy_away(make_bundle: BundleMaker, machine: 
     (machine.folder / "bin" / "sha256sum").chmod(0o755)
     words = ["bash", str(bundle / "install.sh"), "--signers", str(machine.key.signers)]
     surroundings = {**os.environ, "PATH": f"{machine.folder / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(machine.folder / "tmp")}
+    surroundings["GREENWAVE_LOCKS"] = str(machine.folder)
     begun = subprocess.Popen(
         words, env={**surroundings, "FAKE_DOCKER": str(machine.folder)}, start_new_session=True, stderr=subprocess.PIPE
     )
@@ -185,7 +186,7 @@ def test_an_interruption_takes_its_copy_away(make_bundle: BundleMaker, machine: 
     _, said = begun.communicate(timeout=20)
     assert begun.returncode == 130, said
     assert machine.calls == []
-    assert list((machine.folder / "tmp").glob("greenwave-install.*")) == []
+    assert list((machine.folder / "tmp").iterdir()) == []
 
 
 def test_a_medium_that_is_pulled_out(make_bundle: BundleMaker, machine: Machine) -> None:
@@ -195,7 +196,7 @@ def test_a_medium_that_is_pulled_out(make_bundle: BundleMaker, machine: Machine)
     (machine.folder / "bin" / "cp").chmod(0o755)
     status, said = machine.install(bundle)
     assert (status, "image.tar.gz.00 could not be copied" in said) == (4, True), said
-    assert (machine.calls, list((machine.folder / "tmp").glob("greenwave-install.*"))) == ([], [])
+    assert (machine.calls, list((machine.folder / "tmp").iterdir())) == ([], [])
 
 
 def test_an_engine_that_does_not_answer(make_bundle: BundleMaker, machine: Machine) -> None:
@@ -252,13 +253,18 @@ def test_two_bundles_take_turns(make_bundle: BundleMaker, machine: Machine) -> N
     """While one installer works on an appliance, one from another bundle is told so; another appliance may be worked on."""
     old, new = make_bundle("0.1.0"), make_bundle("0.2.0")
     assert machine.install(old)[0] == 0
-    with (machine.folder / "tmp" / "greenwave-greenwave.lock").open() as at_work:
+    lock = machine.folder / "greenwave-greenwave.lock"
+    with lock.open() as at_work:
         fcntl.flock(at_work, fcntl.LOCK_EX)
         machine.forget_calls()
         status, said = machine.install(new, "--upgrade")
         assert (status, "at work" in said, machine.calls) == (5, True, [])
         assert machine.install(new, "--name", "other")[0] == 0
     assert machine.install(new, "--upgrade")[0] == 0
+    lock.unlink()
+    os.mkfifo(lock)
+    status, said = machine.install(new)
+    assert (status, str(lock) in said) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_heavy_runs_of_two_containers_take_turns(image: str, home: Path) -> None
         box.greenwave("models", "import", "/data/base", "--name", "base")
         box.greenwave("datasets", "import", "/data/records.jsonl", "--name", "records")
         box.greenwave("datasets", "redact", "records", "--name", "rows")
-        box.begin("train", *TRAINING)
+        box.begin("train", *TRAINING, "--set", "training.max_steps=160", "--set", "training.epochs=64")  # lasts until the other is there
         beside.start("train", *(word.replace("result", "second") for word in TRAINING))
         deadline = time.monotonic() + 120
         while True:

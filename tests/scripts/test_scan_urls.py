@@ -45,7 +45,7 @@ def test_an_unknown_host_fails_the_scan(file: str, content: bytes, tmp_path: Pat
     assert found.stdout == f"unknown host  numpy: telemetry.example.net (in {path})\n"
 
 
-@pytest.mark.parametrize("host", ["collect.example.link", "collect.example.top", "collect.example.museum"])
+@pytest.mark.parametrize("host", ["collect.example.link", "collect.example.top", "collect.example.museum", "example.community"])
 @pytest.mark.parametrize("behind", [b"\0", b"/v1", b":8443", b"'"])
 def test_a_whole_host_counts_whatever_its_ending(host: str, behind: bytes, tmp_path: Path) -> None:
     """In a binary, a host that ends where a URL's host ends is told even if nobody has heard of its last part."""

@@ -10,7 +10,7 @@ import pytest
 from appliance.domain.errors import ApplianceError, ExitCode
 from appliance.domain.identity import new_id
 from appliance.domain.model import Model
-from appliance.domain.recipe import Recipe
+from appliance.domain.recipe import Recipe, build_recipe
 from appliance.services.mixing import shares_of_mix
 from appliance.services.training_choice import TrainingChoice
 from appliance.services.workbench import Workbench
@@ -59,3 +59,21 @@ def test_general_rows_count_among_what_is_mixed_in(workbench: Workbench, tmp_pat
             )
         assert caught.value.parameters["share"] == pytest.approx(share + 0.2)
     assert len(list(workbench.runs.newest())) == before
+
+
+def test_what_is_watched_is_never_trained(workbench: Workbench, tmp_path: Path) -> None:
+    """A mix that names the watched side of the general dataset, or all of one that is not split, is refused."""
+    rows = workbench.datasets.get("rows")
+    general = msgspec.structs.replace(rows, id=new_id("data"), name="general")
+    side = msgspec.structs.replace(rows, id=new_id("data"), name="general-validation", facts={"side": "validation"})
+    for dataset in (general, side):
+        workbench.store.datasets.add(dataset)
+    workbench.store.models.add(Model(id=new_id("model"), name="base", kind="base", path=str(tmp_path), sha256="", size=0, created=0.0))
+    whole = build_recipe({"split": {"validation_share": 0.0}})
+    for watched, mix, recipe in (("general-validation", "general-validation=0.2", Recipe()), ("general", "general=0.3", whole)):
+        choice = TrainingChoice("base", "rows", recipe, general=watched, mix=(mix,), without_redaction=True)
+        with pytest.raises(ApplianceError, match="watched_is_mixed"):
+            workbench.models.plan_training(choice, "tuned")
+    workbench.models.plan_training(
+        TrainingChoice("base", "rows", Recipe(), general="general", mix=("general=0.1",), without_redaction=True), "tuned"
+    )

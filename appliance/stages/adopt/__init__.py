@@ -46,7 +46,8 @@ def run(spec: AdoptSpec, emit: Emit) -> None:
             raise ApplianceError("adapter_needs_base", path=str(source))
         elif source.is_dir():
             facts = screen_base(source)
-            _consider_template(spec, source, facts, emit)
+            if facts.chat_template or (source / TOKENIZER).is_file():  # else it is made of another file, once that is copied
+                _consider_template(spec, source, facts, emit)
         elif source.is_file():
             told = screen_gguf(source)
         else:
@@ -121,26 +122,24 @@ def _copied(copy: UnfinishedCopy, sizes: Mapping[str, int], checksums: Mapping[s
     return manifest
 
 
-def _consider_template(spec: AdoptSpec, source: Path, facts: BaseFacts, emit: Emit) -> None:
-    """Before anything is copied: see whether the wanted chat template fits, and offer one to a base that has none.
+def _consider_template(spec: AdoptSpec, folder: Path, facts: BaseFacts, emit: Emit) -> None:
+    """See whether the wanted chat template fits the tokenizer in a folder, and offer one to a base that has none.
 
     Raises what ``fitting_template`` does, and ``template_not_needed`` when the base brings its own and another is named.
     """
     if facts.chat_template:
         if spec.chat_template not in (None, "auto"):
-            raise ApplianceError("template_not_needed", ExitCode.USAGE, path=str(source), template=spec.chat_template)
-        return
-    if not (source / TOKENIZER).is_file():  # it is made of another file, once that is copied
+            raise ApplianceError("template_not_needed", ExitCode.USAGE, path=spec.source, template=spec.chat_template)
         return
     if spec.chat_template:
-        fitting_template(source, spec.chat_template)
+        fitting_template(folder, spec.chat_template)
         return
     try:
-        template = fitting_template(source, "auto")
+        template = fitting_template(folder, "auto")
     except ApplianceError:
         emit(Notice("warning", "template_missing"))
     else:
-        emit(Notice("warning", "template_offered", {"template": template.name, "path": shlex.quote(str(source))}))
+        emit(Notice("warning", "template_offered", {"template": template.name, "path": shlex.quote(spec.source)}))
 
 
 def _base(copy: UnfinishedCopy, place: Path, facts: BaseFacts, manifest: dict[str, str], spec: AdoptSpec, emit: Emit) -> Artifact:
@@ -149,6 +148,7 @@ def _base(copy: UnfinishedCopy, place: Path, facts: BaseFacts, manifest: dict[st
         write_tokenizer_json(copy.data)
         manifest[TOKENIZER] = file_sha256(copy.data / TOKENIZER)
         emit(Notice("info", "tokenizer_made"))
+        _consider_template(spec, copy.data, facts, emit)
     recorded = msgspec.to_builtins(facts)
     if spec.chat_template and not facts.chat_template:
         template = fitting_template(copy.data, spec.chat_template)

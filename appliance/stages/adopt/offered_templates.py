@@ -66,12 +66,17 @@ def fitting_template(folder: Path, wanted: TemplateChoice) -> OfferedTemplate:
     tokenizer = _tokenizer(folder)
     chosen = [TEMPLATES[wanted]] if wanted in TEMPLATES else list(TEMPLATES.values())
     for template in chosen:
-        missing = [marker for marker in template.markers if len(tokenizer.encode(marker, add_special_tokens=False).ids) != 1]
+        missing = [marker for marker in template.markers if not _is_token(tokenizer, marker)]
         if not missing:
             return template
         if wanted in TEMPLATES:
             raise ApplianceError("template_does_not_fit", ExitCode.USAGE, template=wanted, missing=", ".join(missing))
     raise ApplianceError("no_template_fits", templates=", ".join(TEMPLATES))
+
+
+def _is_token(tokenizer: Tokenizer, marker: str) -> bool:
+    """Whether it is one token, and one of its own: what is unknown is one token, too."""
+    return tokenizer.encode(marker, add_special_tokens=False).ids == [tokenizer.token_to_id(marker)]
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

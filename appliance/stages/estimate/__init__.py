@@ -1,7 +1,7 @@
 """Estimate: what a training will take, told before it begins. Reads the base's config and the rows, measures one block; writes nothing.
 
 It knows neither registry nor presets, and never loads the base's weights. Rows are read, mixed and tokenized as the training itself does
-it, and what that would refuse or warn of before it begins is refused and told here.
+it, and what that would refuse of base, recipe and rows, or warn of, is refused and told here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run(spec: EstimateSpec, emit: Emit) -> None:
     from appliance.stages.language_model.room import room_of
     from appliance.stages.train import consider_method
     from appliance.stages.train.arithmetic import with_arithmetic
-    from appliance.stages.train.precautions import consider_rate
+    from appliance.stages.train.precautions import consider_rate, consider_template
     from appliance.stages.train.vocabulary import expand
 
     quiet_libraries()
@@ -38,6 +38,7 @@ def run(spec: EstimateSpec, emit: Emit) -> None:
     consider_method(recipe, family, emit)
     consider_rate(recipe, emit)
     tokenizer = load_tokenizer(base)
+    consider_template(tokenizer, emit)
     expansion = expand(tokenizer, spec.terms, Path(spec.rows), recipe.method, emit)
     shape = dataclasses.replace(shape_of(family, config), new_tokens=len(expansion.new.pieces) if expansion else 0)
     device = with_arithmetic(choose_device(spec.device, emit), recipe, shape, emit)
@@ -68,7 +69,8 @@ def _row_facts(spec: EstimateSpec, tokenizer: Any, emit: Emit) -> RowFacts:
     training = TrainSpec(base=spec.base, output="", checkpoints="", cache=spec.cache, mixed=spec.mixed, recipe=recipe, **rows)
     mixture, validation = read_rows(training, tokenizer, emit)
     general = read_general_rows(training, tokenizer, emit)
-    consider_rows(mixture, None, recipe.max_length, emit)
+    is_split = spec.validation_rows != spec.rows  # else both are still in one file
+    consider_rows(mixture, validation if is_split else None, recipe.max_length, emit)
     parts = [Part(part.rows, max(1, round(spec.share * part.taken))) for part in mixture.parts]
     examined = {"validation": spec.validation_share * tokens_of(validation), "general": spec.general_share * tokens_of(general)}
     return row_facts(mixture.rows, recipe, parts, **examined)

@@ -99,16 +99,25 @@ def test_a_base_that_no_template_fits(tmp_path: Path) -> None:
     _, said = adopted(source, tmp_path / "bare" / "base", None)
     assert Notice("warning", "template_missing") in said
     assert refusal(source, tmp_path / "new" / "base", "auto").code == "no_template_fits"
+    unknown = {
+        **json.loads(place.read_text("utf-8")),
+        "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"},
+        "added_tokens": [],
+    }
+    place.write_text(json.dumps({**unknown, "pre_tokenizer": None, "post_processor": None, "decoder": None, "normalizer": None}), "utf-8")
+    assert refusal(source, tmp_path / "new" / "base", "auto").code == "no_template_fits"  # though each marker is one token: the unknown one
     place.write_text("{}", "utf-8")
     assert refusal(source, tmp_path / "new" / "base", "auto").code == "tokenizer_unreadable"
 
 
 def test_a_tokenizer_that_is_made_at_import_gets_one_too(tmp_path: Path) -> None:
-    """A base with nothing but a ``tokenizer.model`` is given a template once its tokenizer has been made."""
+    """A base with nothing but a ``tokenizer.model`` is offered and given a template once its tokenizer has been made."""
     source = stripped(make_base(tmp_path / "medium" / "base", "llama2"))
     told = json.loads((source / "tokenizer.json").read_text("utf-8"))
     (source / "tokenizer.model").write_bytes(sentencepiece_model(told))
     (source / "tokenizer.json").unlink()
+    _, said = adopted(source, tmp_path / "bare" / "base", None)
+    assert Notice("warning", "template_offered", {"template": "inst", "path": str(source)}) in said
     given, _ = adopted(source, tmp_path / "given" / "base", "auto")
     assert given.facts["given_template"] == "inst"
     assert ChatTemplate(load_tokenizer(Path(given.path))).end_of_turn == "</s>"

@@ -45,11 +45,13 @@ choose_data() { # sets storage (for --mount) and user; refuses a folder that wil
     there=$data
     while [[ ! -e $there ]]; do there=$(dirname -- "$there"); done
     [[ -d $there && ($there == "$data" || -w $there) ]] || fail 2 data_folder "$data"
-    [[ $there == "$data" ]] || return 0
-    owner=$(stat -c %u:%g -- "$data")
+    owner=$(id -u):$(id -g) # whose a new folder is
+    if [[ $there == "$data" ]]; then owner=$(stat -c %u:%g -- "$data"); fi
     if [[ $owner != 0:* ]]; then
         user=$owner # what is there belongs to somebody: the appliance runs as them
-    elif [[ -n $(ls -A -- "$data" 2>/dev/null || echo unreadable) ]]; then
+    elif ((EUID != 0)); then
+        fail 2 data_folder "$data" # only root may give away what is root's
+    elif [[ $there == "$data" && -n $(ls -A -- "$data" 2>/dev/null || echo unreadable) ]]; then
         fail 2 data_owner "$data"
     fi
 }

@@ -9,9 +9,9 @@ need() { # PROGRAM...
 }
 
 alone() { # one installer at a time for an appliance, from whichever bundle; the file stays, what counts is who holds it
-    local lock="${TMPDIR:-/var/tmp}/greenwave-$appliance.lock"
-    (umask 022 && set -o noclobber && : >"$lock") 2>/dev/null || true
-    { exec 9<"$lock"; } 2>/dev/null || fail 5 busy
+    local lock="${GREENWAVE_LOCKS:-/var/tmp}/greenwave-$appliance.lock"
+    [[ -e $lock || -L $lock ]] || (umask 022 && set -o noclobber && : >"$lock") 2>/dev/null || true
+    [[ -f $lock && ! -L $lock ]] && { exec 9<"$lock"; } 2>/dev/null || fail 2 lock "$lock"
     flock -n 9 || fail 5 busy
 }
 
