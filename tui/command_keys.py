@@ -44,8 +44,8 @@ _COMMAND = re.compile(
     re.ASCII,
 )
 
-_WITHOUT_KEY = re.compile(r"(greenwave models import (?:(?!greenwave).)*? --chat-template \w+)")
-"""A command with an option for which no form has a field: it is said as it is typed."""
+_WITHOUT_KEY = re.compile(r"""(greenwave models import (?:'[^']*'|"[^"]*"|[^\s'"])+(?: --name \S+)? --chat-template \w+)""")
+"""A command with an option for which no form has a field: it is said as it is typed, its path as ``shlex.quote`` writes it."""
 
 _OPTION = re.compile(r"--(?P<name>encoding|format|name|type)(?![\w-])")
 

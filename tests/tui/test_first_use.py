@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from appliance.domain.home import Home
 from appliance.domain.recipe import settings
 from appliance.domain.run import StageRecord
 from appliance.running.launch import claim_run
-from appliance.texts.speech import LANGUAGES, catalogue
+from appliance.texts.speech import LANGUAGES, catalogue, explain_code, say
 from scripts.screens.sample_home import add_dataset, add_model, add_run, filled_home, rows_of
 from tests.tui.support import play, seen, until_seen
 from tui.command_keys import in_keys
@@ -134,6 +135,19 @@ def test_sentences_name_keys_instead_of_commands(monkeypatch: pytest.MonkeyPatch
     assert in_keys("greenwave trains nothing") == "greenwave trains nothing"
     typed = "greenwave models import '/a b' --name NAME --chat-template auto"
     assert in_keys(f"greenwave models list: {typed}, --name") == f"{in_keys('greenwave models list')}: {typed}, {in_keys('--name')}"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("path", ["/root/.local/share/greenwave/models/base", "/a b/greenwave models list/x", "/it's/greenwave train"])
+def test_a_path_changes_no_command_without_a_key(path: str, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command whose option no form has is said whole wherever the model lies, also in the default home; others beside it become keys."""
+    monkeypatch.setenv("GREENWAVE_LANG", language)
+    hint = explain_code("chat_template_missing", {"path": shlex.quote(path)})[1]
+    assert shlex.quote(path) in hint
+    assert in_keys(hint) == hint
+    offered = say("notices", "template_offered", template="chatml", path=shlex.quote(path))
+    listed = "greenwave models list"
+    assert in_keys(f"{listed}; {offered}; {listed}") == f"{in_keys(listed)}; {offered}; {in_keys(listed)}"
 
 
 def test_an_error_on_the_screen_names_the_key(tmp_path: Path) -> None:

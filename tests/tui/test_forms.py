@@ -42,6 +42,14 @@ def test_every_field_of_training_is_in_the_form_with_its_words(tmp_path: Path) -
     play(filled_home(tmp_path), story, (120, 40))
 
 
+def test_a_field_that_is_not_yet_on_the_screen_has_the_value_it_will_show() -> None:
+    """Whoever asks while a form is being put on the screen gets an answer: nothing was changed in it."""
+    fields = [RecipeField(setting, setting.default) for setting in settings()]
+    assert [field.setting.key for field in fields if field.changed] == []
+    rank = next(field for field in fields if field.setting.key == "training.rank")
+    assert rank.value == str(rank.setting.default)
+
+
 def test_all_mistakes_are_told_at_once_and_the_form_keeps_what_was_typed(tmp_path: Path) -> None:
     """Two wrong fields give one message with both; closing it leads back to the form as it was."""
 

@@ -54,9 +54,12 @@ class TrainScreen(PlaceScreen):
         self.step = 0
         self.choices = Choices()
         self.changes: dict[str, str] = {}
-        """Fields that were changed before the last plan; the others follow the preset, the method and the machine."""
+        """Fields that were changed before the form was made; the others follow the preset, the method and the machine."""
+        self.planned: dict[str, str] = {}
+        """Fields that were changed before the last plan; others than ``changes`` if the form was used while it was made."""
         self.recipe: Recipe | None = None
         self.plan: TrainingPlan | None = None
+        """The last plan and its recipe; None while another one is made, and if that fails."""
 
     def compose_body(self) -> ComposeResult:
         """Steps above, the present one below."""
@@ -73,7 +76,7 @@ class TrainScreen(PlaceScreen):
                     with Horizontal(id="start-row"):
                         yield Plain(t("train.name"), classes="label")
                         yield Input(id="name", compact=True)
-                        yield Button(t("train.start"), id="start", variant="primary", compact=True)
+                        yield Button(t("train.start"), id="start", variant="primary", compact=True, disabled=True)
 
     def on_mount(self) -> None:
         """Begin with the base."""
@@ -129,25 +132,34 @@ class TrainScreen(PlaceScreen):
     @work(exclusive=True, group="check")
     async def check(self, *, refit: bool) -> None:
         """Fit the preset, or take the form as it is, and plan the training on this machine."""
-        said = self.query_one("#plan", Plain)
+        said, start = self.query_one("#plan", Plain), self.query_one("#start", Button)
+        self.recipe = self.plan = None
+        start.disabled = True
         said.show(t("train.checking"))
-        chosen = self.choices
-        changes = {} if refit else self._changes()
+        if refit:
+            self.changes = {}
+            self._show_fields(False)
+            await self.query_one("#expert").remove_children()
+            self.refresh_bindings()
+        chosen, changes = self.choices, self._changes()
         found = await self.app.ask(lambda workbench: _planned(workbench, chosen, changes), slowly=True)
         if found is None:
             said.show(t("train.no_plan"))
             return
         self.recipe, self.plan, told = found
-        self.changes = changes
+        self.planned = changes
         said.show("\n".join([*told, *plan_lines(self.plan)]))
-        self.query_one("#start", Button).disabled = not self.plan.fits
-        await self._new_form(self.recipe)
+        start.disabled = not self.plan.fits
         name = self.query_one("#name", Input)
         name.value = name.value or f"{chosen.dataset.removesuffix('-train')}-{chosen.preset}"[:60]
-        name.focus()
+        if self._changes() == changes:  # else the form has what was written meanwhile, and keeps it
+            self.changes = changes
+            await self._new_form(self.recipe)
+        if not self.query_one("#expert").display:
+            name.focus()
 
     def _changes(self) -> dict[str, str]:
-        """Fields that a person has changed, in the form as it is now and before the last plan, by their keys."""
+        """Fields that a person has changed, in the form as it is now and before it was made, by their keys."""
         form = next(iter(self.query(RecipeForm)), None)
         return self.changes | (form.changes() if form is not None else {})
 
@@ -155,6 +167,7 @@ class TrainScreen(PlaceScreen):
         expert = self.query_one("#expert")
         await expert.remove_children()
         await expert.mount(RecipeForm(("training",), as_layer(recipe)))
+        self._show_fields(expert.display)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -165,13 +178,16 @@ class TrainScreen(PlaceScreen):
 
     def action_expert(self) -> None:
         """Show every field, or the plan again, made with the fields as they are now."""
-        expert = self.query_one("#expert")
-        expert.display = not expert.display
-        self.query_one("#findings").display = not expert.display
-        if expert.display:
-            self.query(RecipeForm).first().query("Select, Input").first().focus()
-        else:
+        self._show_fields(not self.query_one("#expert").display)
+        if not self.query_one("#expert").display:
             self.check(refit=False)
+
+    def _show_fields(self, shown: bool) -> None:
+        """The fields with the focus in them, or the plan."""
+        self.query_one("#expert").display = shown
+        self.query_one("#findings").display = not shown
+        if shown:
+            self.query(RecipeForm).first().query("Select, Input").first().focus()
 
     def on_button_pressed(self) -> None:
         """Begin."""
@@ -185,8 +201,8 @@ class TrainScreen(PlaceScreen):
     @work(exclusive=True, group="begin")
     async def begin(self) -> None:
         """Start the training, after a question if the rows have no passed privacy report, and open its page."""
-        name, recipe, chosen = self.query_one("#name", Input).value.strip(), self.recipe, self.choices
-        if recipe is None or (self.plan is not None and not self.plan.fits):
+        chosen, button = self.choices, self.query_one("#start", Button)
+        if button.disabled:
             return
         state = await self.app.ask(lambda workbench: workbench.redaction.state(chosen.dataset))
         if state is None:
@@ -195,11 +211,14 @@ class TrainScreen(PlaceScreen):
             question = ConfirmScreen(t("train.not_redacted"), t(f"data.privacy_{state.reason}"), t("train.nevertheless"))
             if not await self.app.push_screen_wait(question):
                 return
-        changes, unredacted = self._changes(), not state.passed
+        # Fields and plan can have become others since Start was pressed: all is read now, and by this thread.
+        name, recipe, planned, changes = self.query_one("#name", Input).value.strip(), self.recipe, self.planned, self._changes()
+        if recipe is None or button.disabled or self.choices != chosen:
+            return
 
         def start(workbench: Workbench) -> Run:
-            as_it_is_now = recipe if changes == self.changes else _fitted(workbench, chosen, changes)[0]
-            choice = TrainingChoice(chosen.base, chosen.dataset, as_it_is_now, without_redaction=unredacted)
+            as_it_is_now = recipe if changes == planned else _fitted(workbench, chosen, changes)[0]
+            choice = TrainingChoice(chosen.base, chosen.dataset, as_it_is_now, without_redaction=not state.passed)
             return workbench.models.start_training(choice, name)
 
         run = await self.app.ask(start, slowly=True)
@@ -222,8 +241,7 @@ def _planned(workbench: Workbench, chosen: Choices, changes: dict[str, str]) -> 
     told = []
     for choice in fitted.choices:
         reason = say("reasons", choice.reason, **choice.parameters)
-        field = label_of(f"training.{choice.field}")
-        told.append("· " + t("train.fitted", field=field, value=choice.value, reason=reason))
+        told.append("· " + t("train.fitted", field=label_of(f"training.{choice.field}"), value=choice.value, reason=reason))
 
     def hear(event: Event) -> None:
         if isinstance(event, Notice) and event.level == "warning":

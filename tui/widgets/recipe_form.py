@@ -115,12 +115,12 @@ class RecipeField(Horizontal):
     @property
     def value(self) -> str:
         """The value as an assignment has it."""
-        field = self.query_one("YesNo, Select, Input")
+        field = next(iter(self.query("YesNo, Select, Input")), None)
+        if field is None or (isinstance(field, Select) and field.is_blank()):  # it is still being put on the screen
+            return self._shown
         if isinstance(field, YesNo):
             return "true" if field.value else "false"
         assert isinstance(field, Input | Select)
-        if isinstance(field, Select) and field.is_blank():  # it is still being put on the screen
-            return self._shown
         return str(field.value)
 
 
