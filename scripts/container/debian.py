@@ -92,6 +92,13 @@ def pack(root: Path, archive: Path) -> None:
     call(command, "The base system could not be packed.", "the reason is in the lines above.")
 
 
+def run_connected(base: str, volume: str, steps: str, problem: str) -> None:
+    """Run a shell's ``steps`` in a container of ``base`` that reaches Debian's mirror, as root; Refused with ``problem`` when it fails."""
+    command = ["run", "--rm", "--network=host", "--user=0:0", f"--volume={volume}", "--env=DEBIAN_FRONTEND=noninteractive"]
+    hint = "a Debian mirror has to be reachable from this machine; apt's own words are above."
+    docker([*command, base, "sh", "-ec", steps], problem, hint)
+
+
 def fetch_packages(base: str, folder: Path) -> None:
     """Put the packages that ``base`` lacks into the folder, chosen and checked by the base's own apt, with ``SHA256SUMS``."""
     say(f"fetching Debian packages for {base}")
@@ -101,8 +108,6 @@ def fetch_packages(base: str, folder: Path) -> None:
         f"apt-get --quiet --yes --no-install-recommends --download-only -o Dir::Cache::archives=/debs install {' '.join(PACKAGES)} && "
         "rm -rf /debs/partial /debs/lock"
     )
-    command = ["run", "--rm", "--network=host", "--user=0:0", f"--volume={folder}:/debs", "--env=DEBIAN_FRONTEND=noninteractive"]
-    hint = "a Debian mirror has to be reachable from this machine; apt's own words are above."
-    docker([*command, base, "sh", "-ec", apt], "The Debian packages could not be fetched.", hint)
+    run_connected(base, f"{folder}:/debs", apt, "The Debian packages could not be fetched.")
     sums = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.glob("*.deb"))]
     (folder / "SHA256SUMS").write_text("".join(sums), "utf-8")

@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from scripts.container.debian import SUITE, base_image
-from scripts.container.engine import docker, require_engine
+from scripts.container.debian import SUITE, base_image, run_connected
+from scripts.container.engine import require_engine
 from scripts.container.shelf import hash_of, shelf
 from scripts.container.telling import say
 
@@ -31,7 +31,4 @@ def _fetch(folder: Path) -> None:
         f"sed -i s/{SUITE}/{COMPOSE_SUITE}/ /etc/apt/sources.list && apt-get --quiet update && cd /tmp && "
         f"apt-get --quiet download docker-compose && dpkg -x docker-compose_*.deb /out && chown -R {os.getuid()}:{os.getgid()} /out"
     )
-    command = ["run", "--rm", "--network=host", "--user=0:0", f"--volume={folder}:/out", base, "sh", "-ec", steps]
-    docker(
-        command, "Docker Compose could not be fetched.", "a Debian mirror has to be reachable from this machine, or install it yourself."
-    )
+    run_connected(base, f"{folder}:/out", steps, "Docker Compose could not be fetched.")
